@@ -1,0 +1,1 @@
+"""The ledger and the board: replicated truth, as plain values and pure functions."""

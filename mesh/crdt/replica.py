@@ -1,0 +1,85 @@
+"""How a replica is read and changed, and the in-memory replica that tests and the simulator use.
+
+Invariant: a reader sees one committed state for as long as it is open; writes of one call become visible together.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from enum import StrEnum
+from typing import Protocol
+
+from msgspec import Struct
+from sortedcontainers import SortedDict
+
+
+class Table(StrEnum):
+    """The named databases of a replica. Keys are 1 to 511 bytes (LMDB 0.9 format), in byte order."""
+
+    BATCHES = "batches"  # writer, number -> the signed batch, verbatim
+    CELLS = "cells"  # collection NUL key NUL field -> live siblings
+    CONTEXT = "context"  # writer -> applied head, have head, newest stamp
+    FATES = "fates"  # writer, number -> why a batch is void or held
+    BUCKETS = "buckets"  # one byte -> 32 bytes of fingerprint
+    CERTIFICATES = "certificates"  # hash -> certificate bytes
+    META = "meta"  # schema version, era, boot, clock
+    BOOK = "book"  # node -> the last claim heard: the peer book
+    BOARDS = "boards"  # owner -> signed deltas; in an environment of its own, committed lazily
+
+
+class Write(Struct, frozen=True, array_like=True):
+    """One key of one table set to `value`, or deleted where `value` is None."""
+
+    table: Table
+    key: bytes
+    value: bytes | None
+
+
+class Reader(Protocol):
+    """One committed state. Never keep one across an `await`: an open LMDB reader pins every page freed since."""
+
+    def get(self, table: Table, key: bytes) -> bytes | None:
+        """The value of `key`, or None."""
+        ...
+
+    def scan(self, table: Table, prefix: bytes = b"", after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Pairs whose key starts with `prefix` and is greater than `after`, in byte order of the keys."""
+        ...
+
+
+class Replica(Protocol):
+    """A store that can be read. Who may write to it, and when, is the owner's business."""
+
+    def read(self) -> AbstractContextManager[Reader]:
+        """Open a reader on the newest committed state."""
+        ...
+
+
+class MemoryReplica:
+    """A replica in memory. It is its own reader, because nothing writes to it while a synchronous caller reads."""
+
+    def __init__(self) -> None:
+        self._tables: dict[Table, SortedDict[bytes, bytes]] = {table: SortedDict() for table in Table}
+
+    @contextmanager
+    def read(self) -> Iterator[Reader]:
+        yield self
+
+    def get(self, table: Table, key: bytes) -> bytes | None:
+        value: bytes | None = self._tables[table].get(key)
+        return value
+
+    def scan(self, table: Table, prefix: bytes = b"", after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        rows = self._tables[table]
+        start = max(prefix, after)
+        for key in rows.irange(start, inclusive=(after < prefix or not after, True)):
+            if not key.startswith(prefix):
+                return
+            yield key, rows[key]
+
+    def write(self, writes: Iterable[Write]) -> None:
+        """Apply `writes` in order, all of them."""
+        for write in writes:
+            if write.value is None:
+                self._tables[write.table].pop(write.key, None)
+            else:
+                self._tables[write.table][write.key] = write.value
