@@ -1,0 +1,35 @@
+"""What a core may ask of keys and certificates; the cryptography itself is handed in.
+
+Invariant: nothing here reads a clock, a file or a random source, so that the simulator can hand in cheap signatures.
+"""
+
+from typing import Protocol
+
+from msgspec import Struct
+
+from mesh.ids import CertificateHash, NodeId
+
+
+class Certificate(Struct, frozen=True):
+    """A node certificate that its mesh's CA signed. `key` is the public key (DER SubjectPublicKeyInfo in real meshes)."""
+
+    node: NodeId
+    name: str
+    key: bytes
+    hash: CertificateHash
+
+
+class Trust(Protocol):
+    """One node's keys, and its mesh's CA. Deterministic: signing is RFC 6979."""
+
+    def read_certificate(self, raw: bytes) -> Certificate:
+        """The certificate in `raw`. Raises MalformedMessage where it is none, or another CA signed it."""
+        ...
+
+    def sign(self, content: bytes) -> bytes:
+        """This node's signature of `content`."""
+        ...
+
+    def verify(self, key: bytes, signature: bytes, content: bytes) -> bool:
+        """Whether the owner of public key `key` signed `content`."""
+        ...
