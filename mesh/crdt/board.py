@@ -1,0 +1,148 @@
+"""The board: state that changes all the time and belongs to one owner each (DESIGN §6).
+
+Invariant: what is held of a board is one whole delta (from 0) and the deltas that follow on it without a gap, all of one boot;
+so any holder can serve the board to any peer with its owner's signatures.
+"""
+
+from collections.abc import Mapping
+from hashlib import blake2b
+
+import msgspec
+from msgspec import Struct
+
+from mesh.crdt.effects import StoreLazily
+from mesh.crdt.replica import Reader, Table, Write
+from mesh.errors import MalformedMessage
+from mesh.ids import Boot, MeshId, NodeId
+
+DOMAIN = "chaos-mesh/board/1"
+DELTA_BYTES_MAX = 2 * 1024 * 1024
+CHAIN_MAX = 16  # Deltas since the last whole board; then the owner publishes a whole one again.
+_DIGEST_MODULUS = 1 << 128
+
+
+class Item(Struct, frozen=True, array_like=True):
+    """One topic of a board: a msgpack value, or None where the owner took it away. `at` is the owner's clock, seconds."""
+
+    topic: str
+    value: bytes | None
+    at: float
+
+
+class Delta(Struct, frozen=True, array_like=True):
+    """The items of a board that changed between two versions. `start` 0: the whole board."""
+
+    domain: str
+    mesh: MeshId
+    owner: NodeId
+    boot: Boot
+    start: int
+    version: int
+    items: tuple[Item, ...]
+
+
+class SignedDelta(Struct, frozen=True, array_like=True):
+    """A delta's bytes, and its owner's signature over them."""
+
+    body: bytes
+    signature: bytes
+
+
+class Board(Struct):
+    """What is held of one owner's board."""
+
+    boot: Boot
+    version: int
+    items: dict[str, Item]
+    chain: list[tuple[Delta, SignedDelta]]
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_delta = msgspec.msgpack.Decoder(Delta).decode
+_decode_chain = msgspec.msgpack.Decoder(tuple[SignedDelta, ...]).decode
+
+
+def encode_delta(delta: Delta) -> bytes:
+    """The bytes that an owner signs."""
+    return _encode(delta)
+
+
+def read_delta(signed: SignedDelta, mesh: MeshId) -> Delta:
+    """The delta in signed bytes. Raises MalformedMessage. The signature is checked by whoever knows the owner's key."""
+    if len(signed.body) > DELTA_BYTES_MAX:
+        raise MalformedMessage(f"a delta of at most {DELTA_BYTES_MAX} bytes was expected, {len(signed.body)} came")
+    try:
+        delta = _decode_delta(signed.body)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise MalformedMessage(f"a board's delta was expected: {error}") from None
+    if delta.domain != DOMAIN or delta.mesh != mesh or not 0 <= delta.start < delta.version:
+        raise MalformedMessage("a delta of another mesh, or one that leads nowhere, came")
+    return delta
+
+
+class Boards:
+    """The boards of all owners, as far as they were heard of."""
+
+    def __init__(self, mesh: MeshId, reader: Reader) -> None:
+        self._mesh = mesh
+        self._boards: dict[NodeId, Board] = {}
+        self._sum = 0
+        for _, row in reader.scan(Table.BOARDS):
+            for signed in _decode_chain(row):
+                self.merge(read_delta(signed, mesh), signed)
+
+    @property
+    def digest(self) -> bytes:
+        """16 bytes over {owner: (boot, version)}."""
+        return self._sum.to_bytes(16, "big")
+
+    def owners(self) -> Mapping[NodeId, Board]:
+        """What is held, by owner."""
+        return self._boards
+
+    def follows(self, delta: Delta) -> bool:
+        """Whether a delta tells something new and leaves no gap."""
+        board = self._boards.get(delta.owner)
+        if board is None or delta.boot > board.boot:
+            return delta.start == 0
+        if delta.boot < board.boot or delta.version <= board.version:
+            return False
+        return delta.start == 0 or delta.start == board.version
+
+    def gap(self, delta: Delta) -> bool:
+        """Whether a delta is news that cannot be used, because something before it is missing."""
+        board = self._boards.get(delta.owner)
+        newer = board is None or (delta.boot, delta.version) > (board.boot, board.version)
+        return newer and not self.follows(delta)
+
+    def merge(self, delta: Delta, signed: SignedDelta) -> StoreLazily | None:
+        """Take over a delta whose signature holds. None: it was no news."""
+        if not self.follows(delta):
+            return None
+        board = self._boards.get(delta.owner)
+        self._count(delta.owner, board, -1)
+        if board is None or delta.start == 0:
+            board = Board(delta.boot, delta.version, {}, [])
+        board.items.update({item.topic: item for item in delta.items})
+        board.items = {topic: item for topic, item in board.items.items() if item.value is not None}
+        board.version = delta.version
+        board.chain.append((delta, signed))
+        self._boards[delta.owner] = board
+        self._count(delta.owner, board, 1)
+        row = _encode(tuple(entry for _, entry in board.chain))
+        return StoreLazily((Write(Table.BOARDS, delta.owner, row),))
+
+    def since(self, owner: NodeId, boot: Boot, version: int) -> list[SignedDelta]:
+        """The deltas that take a holder of (boot, version) of a board to what is held here; none if it is as new."""
+        board = self._boards.get(owner)
+        if board is None or (boot, version) >= (board.boot, board.version):
+            return []
+        if boot < board.boot or version < board.chain[0][0].version:
+            return [signed for _, signed in board.chain]
+        return [signed for delta, signed in board.chain if delta.version > version]
+
+    def _count(self, owner: NodeId, board: Board | None, sign: int) -> None:
+        if board is not None:
+            state = _encode((owner, board.boot, board.version))
+            weight = int.from_bytes(blake2b(state, digest_size=16).digest(), "big")
+            self._sum = (self._sum + sign * weight) % _DIGEST_MODULUS

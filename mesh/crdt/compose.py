@@ -1,0 +1,77 @@
+"""From what an author wants to what a batch says: edits become changes that name what they replace.
+
+Invariant: a change composed here names every live sibling of its cell that this replica shows, so it is causally later than all.
+"""
+
+from msgspec import Struct
+
+from mesh.crdt.batch import Change, Kind, encode_value
+from mesh.crdt.cell import Cell, decode_cell
+from mesh.crdt.keys import cell_key, name_fault, record_prefix
+from mesh.crdt.replica import Reader, Table
+from mesh.errors import UsageError
+from mesh.ids import Dot, RecordId
+
+
+class Put(Struct, frozen=True, tag="put"):
+    """Set one field of a record."""
+
+    record: RecordId
+    field: str
+    value: object
+
+
+class Clear(Struct, frozen=True, tag="clear"):
+    """Take one field away."""
+
+    record: RecordId
+    field: str
+
+
+class Bury(Struct, frozen=True, tag="bury"):
+    """Hide a record. Its fields stay, and `Restore` shows them again."""
+
+    record: RecordId
+
+
+class Restore(Struct, frozen=True, tag="restore"):
+    """Take back every bury of a record that is seen here."""
+
+    record: RecordId
+
+
+Edit = Put | Clear | Bury | Restore
+
+
+def changes_of(reader: Reader, edits: tuple[Edit, ...]) -> tuple[Change, ...]:
+    """The changes that carry out `edits` on the state that `reader` sees. Raises UsageError for names out of bounds."""
+    return tuple(_change_of(reader, edit) for edit in edits)
+
+
+def _change_of(reader: Reader, edit: Edit) -> Change:
+    field = edit.field if isinstance(edit, Put | Clear) else ""
+    if fault := name_fault(edit.record, field):
+        raise UsageError(f"{edit.record}: {fault}", field=field or "key", rule=fault)
+    match edit:
+        case Put():
+            over = _dots(_cell(reader, edit.record, field))
+            return Change(edit.record, field, Kind.PUT, encode_value(edit.value), over)
+        case Clear():
+            return Change(edit.record, field, Kind.CLEAR, b"", _dots(_cell(reader, edit.record, field)))
+        case Bury():
+            return Change(edit.record, "", Kind.BURY, b"", _record_dots(reader, edit.record))
+        case Restore():
+            return Change(edit.record, "", Kind.RESTORE, b"", _dots(_cell(reader, edit.record, "")))
+
+
+def _cell(reader: Reader, record: RecordId, field: str) -> Cell:
+    return decode_cell(reader.get(Table.CELLS, cell_key(record, field)))
+
+
+def _dots(cell: Cell) -> tuple[Dot, ...]:
+    return tuple(sorted(sibling.dot for sibling in cell))
+
+
+def _record_dots(reader: Reader, record: RecordId) -> tuple[Dot, ...]:
+    rows = reader.scan(Table.CELLS, record_prefix(record))
+    return tuple(sorted(sibling.dot for _, row in rows for sibling in decode_cell(row)))

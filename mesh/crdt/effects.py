@@ -1,0 +1,68 @@
+"""What the ledger and the board ask of the world.
+
+Invariant: an effect is a value; the order of the effects of one call carries no meaning.
+"""
+
+from msgspec import Struct
+
+from mesh.crdt.batch import OpenBatch
+from mesh.crdt.replica import Write
+from mesh.ids import Head, NodeId
+
+Fact = str | int | float | bool
+
+
+class Store(Struct, frozen=True):
+    """Write all of `writes` in one transaction of the ledger's environment; answer with Stored or StoreFailed."""
+
+    ticket: int
+    writes: tuple[Write, ...]
+
+
+class StoreLazily(Struct, frozen=True):
+    """Write when convenient, to the boards' environment; nobody waits for it and losing it is harmless."""
+
+    writes: tuple[Write, ...]
+
+
+class Visible(Struct, frozen=True):
+    """These batches are durable here, in an order that respects causality; void and held ones are not among them."""
+
+    batches: tuple[OpenBatch, ...]
+
+
+class Stocked(Struct, frozen=True):
+    """These batches are durable here for the first time, whatever their fate: they may be passed on to other peers."""
+
+    batches: tuple[OpenBatch, ...]
+    source: NodeId | None
+
+
+class Composed(Struct, frozen=True):
+    """The write asked for by `request` is durable here, as batch `head`."""
+
+    request: int
+    head: Head
+
+
+class NotComposed(Struct, frozen=True):
+    """The write asked for by `request` was not stored. Nothing was changed."""
+
+    request: int
+    reason: str
+
+
+class Gap(Struct, frozen=True):
+    """`source` has batches that do not follow on what is here: reconcile with it."""
+
+    source: NodeId
+
+
+class Emit(Struct, frozen=True):
+    """Something worth knowing happened: the log line, the metric, the row on the page are all made from this."""
+
+    name: str
+    about: dict[str, Fact]
+
+
+LedgerEffect = Store | Visible | Stocked | Composed | NotComposed | Gap | Emit

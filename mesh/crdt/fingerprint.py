@@ -1,0 +1,39 @@
+"""The fingerprint of a replica's live state: equal contexts must mean equal fingerprints.
+
+Invariant: a bucket is the sum, modulo 2^256, of keyed hashes of (cell, dot, value hash) over the live siblings whose cell falls
+into it; so it does not depend on the order of arrival and is kept by two additions per change. It is no security proof.
+"""
+
+from hashlib import blake2b, sha256
+
+from mesh.crdt.cell import Sibling, encode_cell
+from mesh.crdt.replica import Reader, Table
+from mesh.ids import MeshId
+
+BUCKETS = 256
+_MODULUS = 1 << 256
+
+
+def bucket_of(cell_key: bytes) -> int:
+    """The bucket of a cell, 0 to 255."""
+    return blake2b(cell_key, digest_size=1).digest()[0]
+
+
+def weigh(mesh: MeshId, cell_key: bytes, sibling: Sibling) -> int:
+    """What one live sibling adds to its bucket."""
+    value = sha256(encode_cell((sibling,))).digest()
+    return int.from_bytes(blake2b(cell_key + value, key=mesh, digest_size=32).digest(), "big")
+
+
+def shift(bucket: bytes | None, by: int) -> bytes:
+    """A bucket's row after adding `by`, which may be negative."""
+    return ((int.from_bytes(bucket or b"", "big") + by) % _MODULUS).to_bytes(32, "big")
+
+
+def read_fingerprint(reader: Reader) -> str:
+    """The whole fingerprint as 32 hexadecimal digits: a hash over all buckets that are not empty."""
+    total = sha256()
+    for key, bucket in reader.scan(Table.BUCKETS):
+        if any(bucket):
+            total.update(key + bucket)
+    return total.hexdigest()[:32]

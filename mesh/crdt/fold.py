@@ -1,0 +1,191 @@
+"""One step of the fold: batches that came in are verified, put into the log, and applied as far as they can be.
+
+Invariant: a batch enters the log only if its signature holds and it follows on its writer's newest batch here; whatever goes
+wrong with one batch is said and holds up its own writer alone.
+"""
+
+from msgspec import Struct
+
+from mesh.crdt.apply import apply_batch
+from mesh.crdt.batch import Batch, OpenBatch, decode_batch, encode_batch, open_batch
+from mesh.crdt.effects import Emit
+from mesh.crdt.fates import Applied, Held, Verdict, Void, judge
+from mesh.crdt.keys import batch_key
+from mesh.crdt.lines import Context, Line, line_write
+from mesh.crdt.overlay import Overlay, Staging
+from mesh.crdt.replica import Reader, Table, Write
+from mesh.errors import MalformedMessage
+from mesh.ids import NO_BATCH, CertificateHash, Head, MeshId, WriterId, short
+from mesh.security.trust import Certificate, Trust
+
+HELD_PER_WRITER_MAX = 1024  # One writer that waits for something lost may not fill every disk.
+
+Blocked = dict[WriterId, tuple[WriterId, int] | None]
+"""Writers whose next batch is held, and the (writer, number) that it waits for, where it waits for one."""
+
+
+class Place(Struct, frozen=True):
+    """Where a fold happens: everything that outlives it."""
+
+    mesh: MeshId
+    trust: Trust
+    overlay: Overlay
+    context: Context
+    blocked: Blocked
+
+
+class Fold:
+    """The batches of one event, on their way into one ticket."""
+
+    def __init__(self, place: Place, reader: Reader, ticket: int) -> None:
+        self._place = place
+        self._reader = reader
+        self._ticket = ticket
+        self.moved: dict[WriterId, Line] = {}
+        self.stocked: list[OpenBatch] = []
+        self.visible: list[OpenBatch] = []
+        self.news: list[Emit] = []
+        self.gap = False
+
+    def put(self, write: Write) -> None:
+        """Add one write to the ticket."""
+        self._place.overlay.put(self._ticket, write)
+
+    def admit_certificate(self, raw: bytes) -> None:
+        """Keep a certificate that is not known yet."""
+        certificate = self._place.trust.read_certificate(raw)
+        if self._reader.get(Table.CERTIFICATES, certificate.hash) is None:
+            self.put(Write(Table.CERTIFICATES, certificate.hash, raw))
+
+    def admit(self, batch: Batch) -> None:
+        """Put a peer's batch into the log and apply what can be applied. Raises MalformedMessage for a forged or broken one."""
+        opened = open_batch(batch, self._place.mesh)
+        if not self._follows(opened):
+            return
+        content = opened.content
+        line = self._place.context.lines.get(content.writer)
+        key = line.key if line is not None else self._certificate(content.certificate).key
+        if not self._place.trust.verify(key, batch.signature, batch.content):
+            raise MalformedMessage(
+                f"batch {content.number} of writer {short(content.writer)} is not signed by its writer"
+            )
+        self._take(opened, key)
+
+    def add_own(self, batch: Batch, key: bytes) -> None:
+        """Put a batch that this node has just signed into the log and apply it."""
+        opened = open_batch(batch, self._place.mesh)
+        assert self._follows(opened), f"own batch {opened.content.number} does not follow on the own chain"
+        self._take(opened, key)
+
+    def _follows(self, opened: OpenBatch) -> bool:
+        """Whether a batch is the next one of its writer. Otherwise it is known, or a gap or a fork and noted as such."""
+        content = opened.content
+        line = self._place.context.lines.get(content.writer)
+        have = line.have if line is not None else Head(content.writer, 0, NO_BATCH)
+        if content.number > have.number + 1:
+            self.gap = True
+            return False
+        known = content.number <= have.number
+        other = content.number == have.number and opened.hash != have.hash
+        if other or (not known and content.previous != have.hash):
+            self._tell_fork(opened)
+            return False
+        return not known
+
+    def _certificate(self, wanted: CertificateHash) -> Certificate:
+        raw = self._reader.get(Table.CERTIFICATES, wanted)
+        if raw is None:
+            raise MalformedMessage(f"certificate {short(wanted)} of a new writer did not come with its batch")
+        return self._place.trust.read_certificate(raw)
+
+    def _take(self, opened: OpenBatch, key: bytes) -> None:
+        line = self._place.context.lines.get(opened.content.writer)
+        applied = line.applied if line is not None else Head(opened.content.writer, 0, NO_BATCH)
+        if opened.content.number - applied.number > HELD_PER_WRITER_MAX:
+            self.news.append(_about("ledger.full", opened, f"more than {HELD_PER_WRITER_MAX} batches of it are held"))
+            return
+        self.put(Write(Table.BATCHES, batch_key(*_place_of(opened)), encode_batch(opened.batch)))
+        self._move(Line(opened.head, applied, line.stamp if line is not None else 0, key))
+        self.stocked.append(opened)
+        if opened.content.number == applied.number + 1:
+            self._settle(opened)
+            self.retry()
+
+    def retry(self) -> None:
+        """Apply every held batch whose reason is gone."""
+        ready = self._unblocked()
+        while ready:
+            for writer in ready:
+                self.advance(writer)
+            ready = self._unblocked()
+
+    def _unblocked(self) -> list[WriterId]:
+        lines = self._place.context.lines
+        waiting = [(writer, need) for writer, need in self._place.blocked.items() if need is not None]
+        return [w for w, (on, number) in waiting if on in lines and lines[on].applied.number >= number]
+
+    def advance(self, writer: WriterId) -> None:
+        """Apply the batches of `writer` that are in the log and not applied yet, as far as they can be."""
+        self._place.blocked.pop(writer, None)
+        line = self._place.context.lines[writer]
+        while line.applied.number < line.have.number and writer not in self._place.blocked:
+            row = self._reader.get(Table.BATCHES, batch_key(writer, line.applied.number + 1))
+            assert row is not None, (
+                f"batch {line.applied.number + 1} of {writer.hex()} is in the context, not in the log"
+            )
+            self._settle(open_batch(decode_batch(row), self._place.mesh))
+            line = self._place.context.lines[writer]
+
+    def _settle(self, opened: OpenBatch) -> None:
+        """Give the batch that follows on its writer's applied head its fate."""
+        match self._try(opened):
+            case Applied():
+                self._count(opened)
+                self.visible.append(opened)
+            case Void(reason):
+                self._count(opened)
+                self._record_fate(opened, "void", reason)
+            case Held(reason, need):
+                self._place.blocked[opened.content.writer] = need
+                self._record_fate(opened, "held", reason)
+
+    def _try(self, opened: OpenBatch) -> Verdict:
+        staging = Staging(self._reader)
+        try:
+            verdict = judge(self._reader, self._place.context.lines, self._place.mesh, opened)
+            if isinstance(verdict, Applied):
+                apply_batch(staging, staging.put, self._place.mesh, opened)
+        except Exception as error:  # One batch that we cannot digest may hold up its writer; it may not stop a peer.
+            return Held(f"applying it failed: {type(error).__name__}: {error}")
+        for write in staging.writes():
+            self.put(write)
+        return verdict
+
+    def _count(self, opened: OpenBatch) -> None:
+        line = self._place.context.lines[opened.content.writer]
+        self._move(Line(line.have, opened.head, opened.content.stamp, line.key))
+        if self._reader.get(Table.FATES, key := batch_key(*_place_of(opened))) is not None:
+            self.put(Write(Table.FATES, key, None))
+
+    def _record_fate(self, opened: OpenBatch, fate: str, reason: str) -> None:
+        self.put(Write(Table.FATES, batch_key(*_place_of(opened)), f"{fate}: {reason}".encode()))
+        self.news.append(_about(f"ledger.{fate}", opened, reason))
+
+    def _move(self, line: Line) -> None:
+        self._place.context.move(line)
+        self.moved[line.have.writer] = line
+        self.put(line_write(line))
+
+    def _tell_fork(self, opened: OpenBatch) -> None:
+        self.news.append(
+            _about("ledger.fork", opened, "two different batches have this number: a disk was copied or a key stolen")
+        )
+
+
+def _place_of(opened: OpenBatch) -> tuple[WriterId, int]:
+    return opened.content.writer, opened.content.number
+
+
+def _about(name: str, opened: OpenBatch, reason: str) -> Emit:
+    writer, number = _place_of(opened)
+    return Emit(name, {"writer": writer.hex(), "number": number, "reason": reason})

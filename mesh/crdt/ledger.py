@@ -1,0 +1,289 @@
+"""The ledger: a replica that is the fold of the signed batches it verified and applied itself.
+
+Invariant: nothing is told to anyone before its ticket is stored, and what builds on a failed ticket is dropped with it.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from msgspec import Struct
+
+from mesh.crdt.batch import (
+    AFTER_MAX,
+    CHANGES_MAX,
+    CONTENT_BYTES_MAX,
+    DOMAIN,
+    SEMANTICS,
+    Batch,
+    Change,
+    Content,
+    encode_content,
+    encode_value,
+)
+from mesh.crdt.clock import HybridClock
+from mesh.crdt.compose import Edit, changes_of
+from mesh.crdt.effects import Composed, Emit, Gap, LedgerEffect, NotComposed, Stocked, Store, Visible
+from mesh.crdt.era import author_in, read_author
+from mesh.crdt.fold import Blocked, Fold, Place
+from mesh.crdt.keys import ERA
+from mesh.crdt.lines import Context, read_lines
+from mesh.crdt.overlay import Overlay
+from mesh.crdt.replica import Reader, Replica, Table, Write
+from mesh.errors import MalformedMessage, UsageError
+from mesh.ids import NO_BATCH, Head, MeshId, NodeId, WriterId
+from mesh.security.trust import Trust
+
+AFTER_BESIDE_CHANGES_MAX = 64  # About 4 KB of heads; more go into batches of their own, ahead of the changes.
+CHANGES_BYTES_MAX = CONTENT_BYTES_MAX - 8 * 1024  # Leaves room for the heads and for what is said of the batch.
+
+
+class Merge(Struct, frozen=True):
+    """Batches that `source` sent, and the certificates that it thought we might need to verify them."""
+
+    source: NodeId
+    batches: tuple[Batch, ...]
+    certificates: tuple[bytes, ...] = ()
+
+
+class Compose(Struct, frozen=True):
+    """An author's write, to become one batch of this node's writer. `request` comes back with the answer."""
+
+    request: int
+    edits: tuple[Edit, ...]
+    author: str
+    about: dict[str, str] = {}
+
+
+class OpenEra(Struct, frozen=True):
+    """This node's disk was copied or restored: go on as a new writer. The old one's batches stay what they are."""
+
+    reason: str
+
+
+class Stored(Struct, frozen=True):
+    """The writes of `ticket` are on disk."""
+
+    ticket: int
+
+
+class StoreFailed(Struct, frozen=True):
+    """The writes of `ticket`, and of every ticket asked for after it, are not on disk and will not be."""
+
+    ticket: int
+    reason: str
+
+
+LedgerEvent = Merge | Compose | OpenEra | Stored | StoreFailed
+
+
+class _Pending(Struct, frozen=True):
+    """What to say once a ticket is stored."""
+
+    fold: Fold
+    source: NodeId | None = None
+    request: int | None = None
+
+
+class Ledger:
+    """Verifies, orders, applies and composes batches over a replica that somebody else writes to disk.
+
+    `durable` is the context on disk: digests, tokens and replies speak of it alone.
+    """
+
+    def __init__(
+        self, mesh: MeshId, trust: Trust, replica: Replica, certificate: bytes, entropy: Callable[[int], bytes]
+    ) -> None:
+        self._mesh, self._trust, self._replica, self._entropy = mesh, trust, replica, entropy
+        self._certificate = certificate
+        self._overlay = Overlay(replica)
+        self._ticket = 0
+        self._pending: dict[int, _Pending] = {}
+        self._own = trust.read_certificate(certificate)
+        with replica.read() as reader:
+            self.durable = Context(read_lines(reader))
+            self._author = read_author(reader, self._own.hash, entropy)
+        self._working = self.durable.copy()
+        self._blocked: Blocked = {}
+        self._stale = self._held_writers()
+        self._covered: dict[WriterId, int] = {}
+        line = self.durable.lines.get(self.writer)
+        self._clock = HybridClock(line.stamp if line is not None else 0)
+
+    @property
+    def writer(self) -> WriterId:
+        """This node's ledger identity in its present era."""
+        return self._author.writer
+
+    def deadline(self) -> float:
+        """The ledger waits for no moment."""
+        return float("inf")
+
+    @contextmanager
+    def read(self) -> Iterator[Reader]:
+        """Open a reader on the state that new writes build on: the disk and what is under way to it."""
+        with self._overlay.read() as reader:
+            yield reader
+
+    def handle(self, event: LedgerEvent, now: float) -> list[LedgerEffect]:
+        """React to one event. Raises UsageError for a Compose that cannot be carried out; nothing was changed then."""
+        match event:
+            case Merge():
+                return self._on_merge(event, now)
+            case Compose():
+                return self._on_compose(event, now)
+            case OpenEra(reason):
+                return self._on_open_era(reason)
+            case Stored(ticket):
+                return self._on_stored(ticket)
+            case StoreFailed(ticket, reason):
+                return self._on_store_failed(ticket, reason)
+
+    def _on_merge(self, merge: Merge, now: float) -> list[LedgerEffect]:
+        faults: list[LedgerEffect] = []
+        with self._overlay.read() as reader:
+            fold = self._fold(reader)
+            try:
+                for raw in merge.certificates:
+                    fold.admit_certificate(raw)
+                for batch in merge.batches:
+                    fold.admit(batch)
+            except MalformedMessage as error:
+                faults.append(Emit("peer.malformed", {"node": merge.source.hex(), "reason": str(error)}))
+        for opened in fold.visible:
+            if not self._clock.merge(opened.content.stamp, now):
+                about = {"writer": opened.content.writer.hex(), "author": opened.content.author}
+                faults.append(Emit("ledger.skew", {**about, "reason": "its clock is far ahead of ours"}))
+        if fold.gap:
+            faults.append(Gap(merge.source))
+        return [*faults, *self._close(_Pending(fold, merge.source))]
+
+    def _on_compose(self, compose: Compose, now: float) -> list[LedgerEffect]:
+        if not 1 <= len(compose.edits) <= CHANGES_MAX:
+            raise UsageError(
+                f"1 to {CHANGES_MAX} changes were expected in one write, {len(compose.edits)} came",
+                rule="one batch is shown whole or not at all",
+                todo="split the write, or use a bulk verb",
+            )
+        with self._overlay.read() as reader:
+            changes = changes_of(reader, compose.edits)
+            _check_size(changes, compose)
+            fold = self._fold(reader)
+            self._open_chain(fold)
+            for batch in self._sign_all(changes, compose, now):
+                fold.add_own(batch, self._own.key)
+        return self._close(_Pending(fold, None, compose.request))
+
+    def _open_chain(self, fold: Fold) -> None:
+        """Before a writer's first batch: keep the nonce of its era, and its certificate."""
+        if self.writer not in self._working.lines:
+            fold.put(Write(Table.META, ERA, self._author.era))
+            fold.admit_certificate(self._certificate)
+
+    def _sign_all(self, changes: tuple[Change, ...], compose: Compose, now: float) -> Iterator[Batch]:
+        """The batch of a write, after as many batches without changes as its list of dependencies needs."""
+        fresh = self._fresh_heads()
+        while len(fresh) > AFTER_BESIDE_CHANGES_MAX:
+            yield self._sign(tuple(fresh[:AFTER_MAX]), (), Compose(0, (), compose.author), now)
+            fresh = fresh[AFTER_MAX:]
+        yield self._sign(tuple(fresh), changes, compose, now)
+        self._covered = {writer: line.applied.number for writer, line in self._working.lines.items()}
+
+    def _fresh_heads(self) -> list[Head]:
+        lines = self._working.lines
+        others = [lines[w].applied for w in sorted(lines) if w != self.writer and lines[w].applied.number]
+        return [head for head in others if head.number > self._covered.get(head.writer, 0)]
+
+    def _sign(self, after: tuple[Head, ...], changes: tuple[Change, ...], compose: Compose, now: float) -> Batch:
+        line = self._working.lines.get(self.writer)
+        number, previous = (line.have.number + 1, line.have.hash) if line is not None else (1, NO_BATCH)
+        content = Content(
+            domain=DOMAIN,
+            mesh=self._mesh,
+            semantics=SEMANTICS,
+            epoch=0,
+            writer=self.writer,
+            era=self._author.era,
+            certificate=self._author.certificate,
+            number=number,
+            previous=previous,
+            stamp=self._clock.tick(now),
+            author=compose.author,
+            after=after,
+            changes=changes,
+            about=compose.about,
+        )
+        raw = encode_content(content)
+        return Batch(raw, self._trust.sign(raw))
+
+    def _on_open_era(self, reason: str) -> list[LedgerEffect]:
+        self._author = author_in(self._author.certificate, self._entropy(16))
+        self._covered = {}
+        return [Emit("ledger.era", {"writer": self.writer.hex(), "reason": reason})]
+
+    def _on_stored(self, ticket: int) -> list[LedgerEffect]:
+        pending = self._pending.pop(ticket, None)
+        if pending is None:  # It was dropped: an earlier ticket failed.
+            return []
+        self._overlay.stored(ticket)
+        fold = pending.fold
+        for line in fold.moved.values():
+            self.durable.move(line)
+        said: list[LedgerEffect] = [*fold.news]
+        if fold.stocked:
+            said.append(Stocked(tuple(fold.stocked), pending.source))
+        if fold.visible:
+            said.append(Visible(tuple(fold.visible)))
+        if pending.request is not None:
+            said.append(Composed(pending.request, self.durable.lines[fold.stocked[-1].content.writer].have))
+        return said
+
+    def _on_store_failed(self, ticket: int, reason: str) -> list[LedgerEffect]:
+        if ticket not in self._pending:
+            return []
+        requests = [p.request for p in self._pending.values() if p.request is not None]
+        self._pending.clear()
+        self._overlay.drop()
+        self._working = self.durable.copy()
+        self._blocked.clear()
+        self._stale = self._held_writers()
+        self._covered = {}
+        failed: list[LedgerEffect] = [NotComposed(request, reason) for request in requests]
+        return [*failed, Emit("storage.failed", {"reason": reason})]
+
+    def _fold(self, reader: Reader) -> Fold:
+        self._ticket += 1
+        place = Place(self._mesh, self._trust, self._overlay, self._working, self._blocked)
+        fold = Fold(place, reader, self._ticket)
+        for writer in self._stale:
+            fold.advance(writer)
+        self._stale = []
+        return fold
+
+    def _held_writers(self) -> list[WriterId]:
+        """Writers with batches that were held when the replica was opened: each gets one more try."""
+        return [w for w, line in self.durable.lines.items() if line.applied.number < line.have.number]
+
+    def _close(self, pending: _Pending) -> list[LedgerEffect]:
+        writes = self._overlay.writes(self._ticket)
+        if not writes:
+            return [*pending.fold.news]
+        self._pending[self._ticket] = pending
+        return [Store(self._ticket, writes)]
+
+    def check(self) -> None:
+        """Raise AssertionError where an invariant is broken."""
+        for writer, line in self._working.lines.items():
+            assert line.applied.number <= line.have.number, writer.hex()
+            durable = self.durable.lines.get(writer)
+            assert durable is None or durable.have.number <= line.have.number, writer.hex()
+        assert set(self._overlay.tickets) == set(self._pending), (self._overlay.tickets, list(self._pending))
+
+
+def _check_size(changes: tuple[Change, ...], compose: Compose) -> None:
+    size = len(encode_value((changes, compose.about, compose.author)))
+    if size > CHANGES_BYTES_MAX:
+        raise UsageError(
+            f"one write of at most {CHANGES_BYTES_MAX} bytes was expected, this one has {size}",
+            rule="one batch is shown whole or not at all",
+            todo="split the write, or keep large values outside the ledger",
+        )

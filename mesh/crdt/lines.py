@@ -1,0 +1,84 @@
+"""What a replica knows of every writer: its context (DESIGN §5).
+
+Invariant: per writer, `applied` is at or behind `have`, and both are without gaps; the digest is a function of the `have` heads.
+"""
+
+from collections.abc import Mapping
+from hashlib import blake2b
+
+import msgspec
+from msgspec import Struct
+
+from mesh.crdt.replica import Reader, Table, Write
+from mesh.ids import Head, WriterId
+
+
+class Line(Struct, frozen=True, array_like=True):
+    """One writer: the head held here, the head applied here, the newest applied stamp, and its node's public key.
+
+    The key stands here so that a batch is verified without reading its writer's certificate.
+    """
+
+    have: Head
+    applied: Head
+    stamp: int
+    key: bytes
+
+
+Lines = Mapping[WriterId, Line]
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Line).decode
+_DIGEST_MODULUS = 1 << 128
+
+
+def line_write(line: Line) -> Write:
+    """The write that records a line in CONTEXT."""
+    return Write(Table.CONTEXT, line.have.writer, _encode(line))
+
+
+def read_lines(reader: Reader) -> dict[WriterId, Line]:
+    """All lines of a replica."""
+    return {WriterId(key): _decode(row) for key, row in reader.scan(Table.CONTEXT)}
+
+
+class Context:
+    """The lines of all writers, with a digest of the `have` heads that moves with them at constant cost."""
+
+    def __init__(self, lines: Mapping[WriterId, Line]) -> None:
+        self.lines: dict[WriterId, Line] = dict(lines)
+        self._sum = sum(_weigh(line.have) for line in self.lines.values()) % _DIGEST_MODULUS
+
+    def copy(self) -> "Context":
+        """An independent context with the same lines."""
+        return Context(self.lines)
+
+    def move(self, line: Line) -> None:
+        """Replace what is known of one writer."""
+        before = self.lines.get(line.have.writer)
+        self._sum += _weigh(line.have) - (_weigh(before.have) if before is not None else 0)
+        self._sum %= _DIGEST_MODULUS
+        self.lines[line.have.writer] = line
+
+    @property
+    def digest(self) -> bytes:
+        """16 bytes; equal digests mean equal `have` heads. Not a security claim: batches are signed."""
+        return self._sum.to_bytes(16, "big")
+
+    def heads(self) -> tuple[Head, ...]:
+        """What is held of every writer, ordered by writer."""
+        return tuple(self.lines[writer].have for writer in sorted(self.lines))
+
+    def token(self) -> dict[WriterId, int]:
+        """What is applied of every writer: the causal position of a read."""
+        return {writer: line.applied.number for writer, line in self.lines.items() if line.applied.number}
+
+    def covers(self, token: Mapping[WriterId, int]) -> bool:
+        """Whether everything that `token` names is applied here."""
+        return all(w in self.lines and self.lines[w].applied.number >= number for w, number in token.items())
+
+
+def _weigh(head: Head) -> int:
+    return int.from_bytes(
+        blake2b(head.writer + head.number.to_bytes(8, "big") + head.hash, digest_size=16).digest(), "big"
+    )

@@ -1,0 +1,82 @@
+"""What a replica shows: records with their conflicts, and how far it is (DESIGN §5).
+
+Invariant: everything here is read from one reader, so a record and the token beside it belong together.
+"""
+
+from collections.abc import Iterator, Mapping
+
+import msgspec
+from msgspec import Struct
+
+from mesh.crdt.batch import Kind
+from mesh.crdt.cell import Cell, Sibling, decode_cell, is_conflict, shown
+from mesh.crdt.keys import collection_prefix, record_prefix, split_cell_key
+from mesh.crdt.replica import Reader, Table
+from mesh.ids import RecordId
+
+FieldPath = str
+
+
+class StoredRecord(Struct, frozen=True):
+    """One record as its cells: field -> live siblings. `buries` are the live buries of the record."""
+
+    record: RecordId
+    cells: Mapping[FieldPath, Cell]
+    buries: Cell
+
+    @property
+    def buried(self) -> bool:
+        return bool(self.buries)
+
+    @property
+    def exists(self) -> bool:
+        """Whether any field shows a value, and nobody has buried it."""
+        return not self.buried and any(s is not None and s.kind is Kind.PUT for s in map(shown, self.cells.values()))
+
+    def fields(self) -> dict[FieldPath, object]:
+        """The shown value of each field that has one."""
+        siblings = {field: shown(cell) for field, cell in self.cells.items()}
+        return {field: value_of(s) for field, s in siblings.items() if s is not None and s.kind is Kind.PUT}
+
+    def conflicts(self) -> list[FieldPath]:
+        """Fields whose concurrent values differ."""
+        return [field for field, cell in self.cells.items() if is_conflict(cell)]
+
+    def newest(self) -> Sibling:
+        """The sibling with the highest stamp: who changed the record last."""
+        rows = [cell[-1] for cell in (*self.cells.values(), self.buries) if cell]
+        return max(rows, key=lambda sibling: (sibling.stamp, sibling.dot))
+
+
+def value_of(sibling: Sibling) -> object:
+    """The value that a PUT sibling holds."""
+    return msgspec.msgpack.decode(sibling.value)
+
+
+def read_record(reader: Reader, record: RecordId) -> StoredRecord | None:
+    """One record, buried or not; None where no cell of it was ever written."""
+    cells = {}
+    for key, row in reader.scan(Table.CELLS, record_prefix(record)):
+        cells[split_cell_key(key)[1]] = decode_cell(row)
+    return _record_of(record, cells) if cells else None
+
+
+def scan_records(reader: Reader, collection: str, key_prefix: str = "", after: str = "") -> Iterator[StoredRecord]:
+    """The records of a collection in order of their keys, starting behind the key `after`."""
+    start = record_prefix(RecordId(collection, after)) + b"\xff" if after else b""  # No field starts with 0xff: UTF-8.
+    current: RecordId | None = None
+    cells: dict[FieldPath, Cell] = {}
+    for key, row in reader.scan(Table.CELLS, collection_prefix(collection, key_prefix), start):
+        record, field = split_cell_key(key)
+        if record != current:
+            if current is not None:
+                yield _record_of(current, cells)
+            current, cells = record, {}
+        cells[field] = decode_cell(row)
+    if current is not None:
+        yield _record_of(current, cells)
+
+
+def _record_of(record: RecordId, cells: dict[FieldPath, Cell]) -> StoredRecord:
+    buries = cells.pop("", ())
+    return StoredRecord(record, cells, buries)

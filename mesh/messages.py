@@ -1,0 +1,151 @@
+"""All that peers may say to each other: one frozen Struct each.
+
+Invariant: every list has a limit, and the limit is part of the type, so that it is checked while decoding.
+"""
+
+from enum import IntEnum
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from mesh.crdt.batch import Batch
+from mesh.crdt.board import SignedDelta
+from mesh.ids import Address, Boot, Head, NodeId
+
+NEWS_MAX = 64  # More does not fit a datagram anyway.
+ROSTER_MAX = 20_000  # Twice the largest mesh we plan for.
+BATCHES_MAX = 4_096
+CERTIFICATES_MAX = 4_096
+CERTIFICATE_BYTES_MAX = 8_192
+DIGEST_BYTES = 16
+
+Text = Annotated[str, Meta(max_length=256)]
+Bytes = Annotated[bytes, Meta(max_length=CERTIFICATE_BYTES_MAX)]
+Digest = Annotated[bytes, Meta(min_length=DIGEST_BYTES, max_length=DIGEST_BYTES)]
+
+
+class Standing(IntEnum):
+    """How a member stands, in the order in which one overrides the other for the same (boot, counter)."""
+
+    ALIVE = 0
+    SUSPECT = 1
+    DOWN = 2
+    LEFT = 3
+
+
+class Claim(Struct, frozen=True, array_like=True):
+    """What a member says of itself. (boot, counter) orders a member's own claims; `standing` is ALIVE or LEFT.
+
+    `key` is the public key whose fingerprint `node` is; `api` the URL at which clients are served.
+    """
+
+    node: NodeId
+    name: Text
+    key: Bytes
+    address: Address
+    api: Text
+    boot: Boot
+    counter: int
+    standing: Standing
+
+
+class SignedClaim(Struct, frozen=True, array_like=True, tag=1):
+    """A claim's bytes and its member's signature over them. Made once per change."""
+
+    body: Bytes
+    signature: Bytes
+
+
+class Accusation(Struct, frozen=True, array_like=True, tag=2):
+    """What `accuser` says of another member's claim (boot, counter): SUSPECT or DOWN."""
+
+    node: NodeId
+    boot: Boot
+    counter: int
+    standing: Standing
+    accuser: NodeId
+
+
+Newsflash = SignedClaim | Accusation
+News = Annotated[tuple[Newsflash, ...], Meta(max_length=NEWS_MAX)]
+
+
+class Digests(Struct, frozen=True, array_like=True):
+    """What a peer holds, in 16 bytes each: the roster, the ledger's heads, the boards' versions. All durable state."""
+
+    roster: Digest
+    ledger: Digest
+    boards: Digest
+
+
+class Ping(Struct, frozen=True, array_like=True, tag=10):
+    """Are you there? `probe` pairs the answer with the question."""
+
+    probe: int
+    digests: Digests
+    news: News = ()
+
+
+class Ack(Struct, frozen=True, array_like=True, tag=11):
+    """I am here. A helper passes on the ack of the member that it was asked to ping."""
+
+    probe: int
+    target: NodeId
+    digests: Digests | None
+    news: News = ()
+
+
+class PingRequest(Struct, frozen=True, array_like=True, tag=12):
+    """Please ping `target` for me: my own ping had no answer (SWIM §3.1, indirect probe)."""
+
+    probe: int
+    target: NodeId
+    at: Address
+    news: News = ()
+
+
+class Gossip(Struct, frozen=True, array_like=True, tag=13):
+    """News that does not wait for the next probe."""
+
+    news: News
+
+
+class RosterPage(Struct, frozen=True, array_like=True, tag=20):
+    """All claims and accusations that a peer holds. `reply` asks for the other side's."""
+
+    claims: Annotated[tuple[SignedClaim, ...], Meta(max_length=ROSTER_MAX)]
+    accusations: Annotated[tuple[Accusation, ...], Meta(max_length=ROSTER_MAX)]
+    reply: bool
+
+
+class BoardVersion(Struct, frozen=True, array_like=True):
+    """How far a board is held."""
+
+    owner: NodeId
+    boot: Boot
+    version: int
+
+
+class Heads(Struct, frozen=True, array_like=True, tag=30):
+    """The durable heads and board versions of a peer. `reply` asks for the other side's; what lacks here may be sent at once."""
+
+    heads: Annotated[tuple[Head, ...], Meta(max_length=100_000)]
+    boards: Annotated[tuple[BoardVersion, ...], Meta(max_length=ROSTER_MAX)]
+    reply: bool
+
+
+class Batches(Struct, frozen=True, array_like=True, tag=31):
+    """Batches, with the certificates of writers that the receiver may not know. `more`: ask again once these are stored."""
+
+    batches: Annotated[tuple[Batch, ...], Meta(max_length=BATCHES_MAX)]
+    certificates: Annotated[tuple[Bytes, ...], Meta(max_length=CERTIFICATES_MAX)] = ()
+    more: bool = False
+
+
+class Boards(Struct, frozen=True, array_like=True, tag=32):
+    """Signed deltas of boards."""
+
+    deltas: Annotated[tuple[SignedDelta, ...], Meta(max_length=ROSTER_MAX)]
+
+
+Message = Ping | Ack | PingRequest | Gossip | RosterPage | Heads | Batches | Boards

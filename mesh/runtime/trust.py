@@ -1,0 +1,93 @@
+"""Signing and verifying with real keys: what `mesh.security.trust` describes, done by `cryptography`.
+
+Invariant: nothing here raises anything but MalformedMessage because of bytes that came from a peer, and what is cached
+was checked before.
+"""
+
+from collections import OrderedDict
+from functools import lru_cache
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from mesh.errors import MalformedMessage
+from mesh.ids import CertificateHash
+from mesh.runtime.certificates import CertificateFaults, claims_of
+from mesh.runtime.identity import Identity
+from mesh.security.trust import Certificate, Trust
+
+CERTIFICATE_BYTES_MAX = 4096  # A node certificate has about 700.
+KEYS_MAX = 4096  # Loaded public keys kept, some 2 kB each; loading one costs about half a verification.
+CERTIFICATES_MAX = 4096
+KEY_BYTES_MAX = 512  # A P-256 key has 91.
+
+_DIGEST = hashes.SHA256()
+_SIGNING = ec.ECDSA(_DIGEST, deterministic_signing=True)  # RFC 6979
+_VERIFYING = ec.ECDSA(_DIGEST)
+
+
+class KeyTrust(Trust):
+    """The keys of one node and the CA of its mesh. Signatures are DER-encoded ECDSA over P-256 with SHA-256."""
+
+    def __init__(self, identity: Identity) -> None:
+        self._key = identity.key
+        self._mesh = identity.mesh
+        self._ca = x509.load_der_x509_certificate(identity.ca_der)
+        self._certificates: OrderedDict[CertificateHash, Certificate] = OrderedDict()
+
+    def read_certificate(self, raw: bytes) -> Certificate:
+        """The certificate in `raw`. Raises MalformedMessage where it is none, or another mesh's."""
+        if len(raw) > CERTIFICATE_BYTES_MAX:
+            raise MalformedMessage(
+                f"certificate refused: expected {CERTIFICATE_BYTES_MAX} bytes at most, got {len(raw)}"
+            )
+        fingerprint = certificate_hash(raw)
+        known = self._certificates.get(fingerprint)
+        if known is None:
+            known = self._certificates[fingerprint] = self._check(raw, fingerprint)
+            if len(self._certificates) > CERTIFICATES_MAX:
+                self._certificates.popitem(last=False)
+        return known
+
+    def sign(self, content: bytes) -> bytes:
+        """This node's signature of `content`; the same content gives the same signature (RFC 6979)."""
+        return self._key.sign(content, _SIGNING)
+
+    def verify(self, key: bytes, signature: bytes, content: bytes) -> bool:
+        """Whether the owner of `key` (DER SubjectPublicKeyInfo) signed `content`. False for whatever is malformed."""
+        try:
+            _public_key(key).verify(signature, content, _VERIFYING)
+        except (InvalidSignature, ValueError, UnsupportedAlgorithm):
+            return False
+        return True
+
+    def _check(self, raw: bytes, fingerprint: CertificateHash) -> Certificate:
+        try:
+            certificate = x509.load_der_x509_certificate(raw)
+        except CertificateFaults as fault:
+            raise MalformedMessage(f"certificate refused: expected X.509 in DER, got {len(raw)} other bytes") from fault
+        claims = claims_of(certificate, self._ca)
+        if claims.mesh != self._mesh:
+            raise MalformedMessage(
+                f"certificate refused: {claims.name!r} belongs to mesh {claims.mesh.hex()}, not to {self._mesh.hex()}"
+            )
+        return Certificate(claims.node, claims.name, claims.key, fingerprint)
+
+
+def certificate_hash(raw: bytes) -> CertificateHash:
+    """SHA-256 over a certificate's bytes: how batches name it."""
+    digest = hashes.Hash(_DIGEST)
+    digest.update(raw)
+    return CertificateHash(digest.finalize())
+
+
+@lru_cache(maxsize=KEYS_MAX)
+def _public_key(der: bytes) -> ec.EllipticCurvePublicKey:
+    if len(der) > KEY_BYTES_MAX:
+        raise ValueError("expected a P-256 key")
+    key = serialization.load_der_public_key(der)
+    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise ValueError("expected a P-256 key")
+    return key

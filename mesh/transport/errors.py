@@ -1,0 +1,18 @@
+"""What can go wrong between two machines.
+
+Invariant: every reason is a sentence part that a person can read after "peer 10.0.0.3:7300: ".
+"""
+
+from mesh.errors import MeshError
+
+
+class ConnectFailed(MeshError):
+    """No stream between two peers came about; `reason` says why, for people. Nothing is left open."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class StreamBroken(MeshError):
+    """The stream ended where no frame ends. What was sent last may or may not have arrived."""
