@@ -52,9 +52,7 @@ def test_the_tree_keeps_the_rule(rule: str, tree: Tree, debts: dict[str, dict[st
     found = [finding for finding in RULES[rule](tree) if finding.place not in owed]
     lines = [f"  {finding.place}\n      {finding.said}" for finding in found]
     if lines:
-        pytest.fail(
-            "\n".join([f"{RULES[rule].__doc__} It does not hold at {len(lines)} places:", *lines]), pytrace=False
-        )
+        pytest.fail("\n".join([f"{RULES[rule].__doc__} Broken {len(lines)} times:", *lines]), pytrace=False)
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -152,6 +150,15 @@ class Counter:
 
     def __hash__(self) -> int:
         return hash(len(self._seen))
+
+    def again(self, kept: list[int]) -> list[int]:
+        """Lists may be walked, even where another function calls a set by that name."""
+        return [one for one in kept]
+
+    def known(self) -> int:
+        """How many were seen."""
+        kept = set(self._seen)
+        return len(kept)
 
     def handle(self, event: int) -> list[int]:
         if event == 1:

@@ -1,7 +1,7 @@
 """The board: state that changes all the time and belongs to one owner each (DESIGN §6).
 
-Invariant: what is held of a board is one whole delta (from 0) and the deltas that follow on it without a gap, all of one boot;
-so any holder can serve the board to any peer with its owner's signatures.
+Invariant: what is held of a board is one whole delta (from 0) and the deltas that follow on it without a gap, all of one boot; so
+any holder can serve the board to any peer with its owner's signatures.
 """
 
 from collections.abc import Mapping
@@ -107,7 +107,7 @@ class Boards:
             return delta.start == 0
         if delta.boot < board.boot or delta.version <= board.version:
             return False
-        return delta.start == 0 or delta.start == board.version
+        return delta.start <= board.version
 
     def gap(self, delta: Delta) -> bool:
         """Whether a delta is news that cannot be used, because something before it is missing."""

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from mesh.crdt.batch import OpenBatch
 from mesh.crdt.replica import Write
+from mesh.errors import MeshError
 from mesh.ids import Head, NodeId
 
 Fact = str | int | float | bool
@@ -39,17 +40,17 @@ class Stocked(Struct, frozen=True):
 
 
 class Composed(Struct, frozen=True):
-    """The write asked for by `request` is durable here, as batch `head`."""
+    """The write asked for by `request` is durable here, as batch `head`; None: it changed nothing."""
 
     request: int
-    head: Head
+    head: Head | None
 
 
 class NotComposed(Struct, frozen=True):
     """The write asked for by `request` was not stored. Nothing was changed."""
 
     request: int
-    reason: str
+    error: MeshError
 
 
 class Gap(Struct, frozen=True):

@@ -29,7 +29,7 @@ from mesh.crdt.keys import ERA
 from mesh.crdt.lines import Context, read_lines
 from mesh.crdt.overlay import Overlay
 from mesh.crdt.replica import Reader, Replica, Table, Write
-from mesh.errors import MalformedMessage, UsageError
+from mesh.errors import MalformedMessage, StorageError, UsageError
 from mesh.ids import NO_BATCH, Head, MeshId, NodeId, WriterId
 from mesh.security.trust import Trust
 
@@ -247,7 +247,7 @@ class Ledger:
         self._blocked.clear()
         self._stale = self._held_writers()
         self._covered = {}
-        failed: list[LedgerEffect] = [NotComposed(request, reason) for request in requests]
+        failed: list[LedgerEffect] = [NotComposed(request, StorageError(reason)) for request in requests]
         return [*failed, Emit("storage.failed", {"reason": reason})]
 
     def _fold(self, reader: Reader) -> Fold:

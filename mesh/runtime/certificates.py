@@ -16,9 +16,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from mesh.errors import MalformedMessage
 from mesh.ids import MeshId, NodeId
+from mesh.security.trust import fingerprint
 
 MESH_ID_BYTES = 16
-NODE_ID_BYTES = 16
 NAME_CHARS_MAX = 64  # X.509 allows no longer common name (RFC 5280, ub-common-name).
 NAME_RULE = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{NAME_CHARS_MAX - 1}}}")
 NODE_URI, MESH_URI = "mesh:node:", "mesh:id:"
@@ -131,9 +131,7 @@ def public_der(key: ec.EllipticCurvePublicKey) -> bytes:
 
 def node_id(key: ec.EllipticCurvePublicKey) -> NodeId:
     """The node that owns `key`: the first 16 bytes of SHA-256 over its SubjectPublicKeyInfo (DESIGN §4)."""
-    digest = hashes.Hash(hashes.SHA256())
-    digest.update(public_der(key))
-    return NodeId(digest.finalize()[:NODE_ID_BYTES])
+    return fingerprint(public_der(key))
 
 
 def claims_of(certificate: x509.Certificate, ca: x509.Certificate) -> Claims:

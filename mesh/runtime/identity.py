@@ -32,8 +32,8 @@ from mesh.runtime.certificates import (
     node_id,
     public_der,
 )
+from mesh.transport.streams import ALPN_PEER
 
-ALPN_PEER = "chaosmesh/1"  # What peers offer in TLS; everybody else speaks HTTP on the same port.
 ALPN_HTTP = "http/1.1"
 
 EPOCH_SECRET_BYTES = 32

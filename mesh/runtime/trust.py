@@ -6,6 +6,7 @@ was checked before.
 
 from collections import OrderedDict
 from functools import lru_cache
+from hashlib import sha256
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -78,9 +79,7 @@ class KeyTrust(Trust):
 
 def certificate_hash(raw: bytes) -> CertificateHash:
     """SHA-256 over a certificate's bytes: how batches name it."""
-    digest = hashes.Hash(_DIGEST)
-    digest.update(raw)
-    return CertificateHash(digest.finalize())
+    return CertificateHash(sha256(raw).digest())
 
 
 @lru_cache(maxsize=KEYS_MAX)

@@ -3,6 +3,7 @@
 Invariant: nothing here reads a clock, a file or a random source, so that the simulator can hand in cheap signatures.
 """
 
+from hashlib import sha256
 from typing import Protocol
 
 from msgspec import Struct
@@ -33,3 +34,8 @@ class Trust(Protocol):
     def verify(self, key: bytes, signature: bytes, content: bytes) -> bool:
         """Whether the owner of public key `key` signed `content`."""
         ...
+
+
+def fingerprint(key: bytes) -> NodeId:
+    """The identity of the node that holds public key `key`."""
+    return NodeId(sha256(key).digest()[:16])

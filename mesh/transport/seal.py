@@ -143,7 +143,7 @@ class _Sender:
             self._seen |= 1 << -step
             return
         self._highest = counter
-        kept = self._seen << step if step < REPLAY_WINDOW else 0  # A forged jump can't come here; a long one must be cheap.
+        kept = self._seen << step if step < REPLAY_WINDOW else 0  # A long jump must not make a long number.
         self._seen = kept & (1 << REPLAY_WINDOW) - 1 | 1
 
 

@@ -6,7 +6,6 @@ FRAME_BYTES_MAX, which is checked before memory is set aside for it.
 
 import ssl
 import struct
-from typing import TypeAlias
 
 import trio
 
@@ -14,18 +13,17 @@ from mesh.errors import MalformedMessage, UsageError
 from mesh.ids import Address, NodeId
 from mesh.security.trust import Certificate, Trust
 from mesh.transport.errors import ConnectFailed, StreamBroken
+from mesh.transport.prefixed import TlsStream
 
 FRAME_BYTES_MAX = 4 * 1024 * 1024  # Sixty-four of the largest batches.
 READ_BYTES = 64 * 1024
 REASON_BYTES_MAX = 500  # A refusal is one sentence.
 REFUSAL_TIMEOUT_S = 1.0  # Telling a stranger why is a courtesy.
-ALPN_PEER = "chaosmesh/1"
+ALPN_PEER = "chaosmesh/1"  # What peers offer in TLS; everybody else speaks HTTP on the same port.
 
 _WELCOME = b""  # The accepting side's first frame: empty, or the reason why it refuses, in UTF-8.
 _LENGTH = struct.Struct(">I")
 _Broken = (trio.BrokenResourceError, trio.ClosedResourceError)
-
-TlsStream: TypeAlias = "trio.SSLStream[trio.abc.Stream]"
 
 
 class FramedStream:
@@ -46,7 +44,9 @@ class FramedStream:
         that is cancelled half-way breaks the stream for later ones.
         """
         if len(frame) > FRAME_BYTES_MAX:
-            raise UsageError(f"frame too long: expected {FRAME_BYTES_MAX} bytes at most, got {len(frame)}", field="frame")
+            raise UsageError(
+                f"frame too long: expected {FRAME_BYTES_MAX} bytes at most, got {len(frame)}", field="frame"
+            )
         if self._torn:
             raise StreamBroken("an earlier frame was sent in part only; open another stream")
         self._torn = True
@@ -56,29 +56,28 @@ class FramedStream:
             raise StreamBroken(f"the stream broke while sending: {explain(error)}") from error
         self._torn = False
 
-    async def receive(self) -> bytes | None:
+    async def receive(self, length_max: int = FRAME_BYTES_MAX) -> bytes | None:
         """The next frame; None where the other side closed. May be cancelled and called again.
 
         Raises MalformedMessage for a frame over the limit (receive no more then), StreamBroken where the stream broke.
         """
-        return await self._receive(FRAME_BYTES_MAX)
-
-    async def aclose(self) -> None:
-        """Close the stream. Closing twice is fine."""
-        await self._stream.aclose()
-
-    async def _receive(self, length_max: int) -> bytes | None:
         if not await self._fill(_LENGTH.size):
-            return self._end()
+            self._check_end()
+            return None
         (length,) = _LENGTH.unpack_from(self._buffer)
         if length > length_max:
             raise MalformedMessage(f"frame too long: expected {length_max} bytes at most, announced were {length}")
         end = _LENGTH.size + length
         if not await self._fill(end):
-            return self._end()
+            self._check_end()
+            return None
         frame = bytes(memoryview(self._buffer)[_LENGTH.size : end])
         del self._buffer[:end]
         return frame
+
+    async def aclose(self) -> None:
+        """Close the stream. Closing twice is fine."""
+        await self._stream.aclose()
 
     async def _fill(self, size: int) -> bool:
         """Read until `size` bytes are there; False where the stream ends before."""
@@ -92,7 +91,7 @@ class FramedStream:
             self._buffer += some
         return True
 
-    def _end(self) -> None:
+    def _check_end(self) -> None:
         if self._buffer:
             raise StreamBroken(f"the stream ended inside a frame, after {len(self._buffer)} bytes of it")
 
@@ -175,7 +174,7 @@ async def _greet(stream: TlsStream, trust: Trust, address: Address) -> PeerStrea
 async def _answer(peer: PeerStream) -> bytes:
     """The accepting side's first frame. TLS 1.3 tells a refused client nothing before it reads."""
     try:
-        answer = await peer._receive(REASON_BYTES_MAX)
+        answer = await peer.receive(REASON_BYTES_MAX)
     except (StreamBroken, MalformedMessage) as error:
         raise ConnectFailed(f"it did not welcome this node: {error}") from error
     if answer is None:

@@ -130,7 +130,8 @@ def _block_depth(line: ast.stmt) -> int:
     if not isinstance(line, Block):
         return 0
     deepest = max((_depth(body) for body in _bodies(line)), default=0)
-    return max(1 + deepest, _block_depth(line.orelse[0]) if _has_elif(line) else 0)
+    after = _elif(line)
+    return max(1 + deepest, _block_depth(after) if after else 0)
 
 
 def _bodies(block: Block) -> Iterator[list[ast.stmt]]:
@@ -141,12 +142,13 @@ def _bodies(block: Block) -> Iterator[list[ast.stmt]]:
     if isinstance(block, ast.Try | ast.TryStar):
         yield from (caught.body for caught in block.handlers)
         yield block.finalbody
-    if not isinstance(block, ast.With | ast.AsyncWith) and not _has_elif(block):
+    if not isinstance(block, ast.With | ast.AsyncWith) and not _elif(block):
         yield block.orelse
 
 
-def _has_elif(line: ast.stmt) -> bool:
-    """`elif` is an `If` alone in `orelse` that begins in the same column; a nested `if` begins further right."""
+def _elif(line: ast.stmt) -> ast.If | None:
+    """The `elif` of an `if`: alone in `orelse`, in the same column; a nested `if` begins further right."""
     if not isinstance(line, ast.If) or len(line.orelse) != 1:
-        return False
-    return isinstance(line.orelse[0], ast.If) and line.orelse[0].col_offset == line.col_offset
+        return None
+    after = line.orelse[0]
+    return after if isinstance(after, ast.If) and after.col_offset == line.col_offset else None

@@ -1,0 +1,53 @@
+"""All that the world may tell a peer.
+
+Invariant: an event is a value; the moment it happened is handed in beside it.
+"""
+
+from msgspec import Struct
+
+from mesh.ids import Address, NodeId
+from mesh.messages import Message
+
+
+class Received(Struct, frozen=True):
+    """`sender` said `message`. Over a stream its TLS certificate proves who it is, in a datagram the seal proves membership."""
+
+    sender: NodeId
+    at: Address
+    message: Message
+
+
+class Connected(Struct, frozen=True):
+    """There is a stream to `node` now, which listens at `at` (as far as is known)."""
+
+    node: NodeId
+    at: Address
+    dialled: bool
+
+
+class Disconnected(Struct, frozen=True):
+    """The last stream to `node` ended."""
+
+    node: NodeId
+
+
+class DialFailed(Struct, frozen=True):
+    """Nobody of this mesh answered at `at`."""
+
+    at: Address
+    reason: str
+
+
+class Publish(Struct, frozen=True):
+    """Set a topic of this node's own board; None takes it away."""
+
+    topic: str
+    value: object
+
+
+class Leave(Struct, frozen=True):
+    """This node is going away on purpose."""
+
+
+class Tick(Struct, frozen=True):
+    """A deadline has passed."""

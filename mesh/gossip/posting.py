@@ -1,0 +1,79 @@
+"""Posting: this node's board goes out, and the boards of others come in (DESIGN §6).
+
+Invariant: only a delta that its owner signed is taken over, and each is passed on once.
+"""
+
+from msgspec import Struct
+
+from mesh.crdt.board import Boards, Delta, SignedDelta, read_delta
+from mesh.crdt.publisher import Publisher
+from mesh.effects import GossipEffect, Posted
+from mesh.errors import MalformedMessage
+from mesh.events import Publish, Received, Tick
+from mesh.gossip.roster import Roster
+from mesh.gossip.spread import Fresh
+from mesh.ids import Boot, MeshId, NodeId, short
+from mesh.messages import Boards as BoardsMessage
+from mesh.security.trust import Trust
+
+
+class Rebooted(Struct, frozen=True):
+    """This node took a higher boot: its board begins again."""
+
+    boot: Boot
+
+
+PostingEvent = Publish | Received | Rebooted | Tick
+
+
+class Posting:
+    """Keeps the boards and publishes this node's own."""
+
+    def __init__(self, mesh: MeshId, roster: Roster, boards: Boards, trust: Trust, now: float) -> None:
+        self._mesh, self._roster, self._boards, self._trust = mesh, roster, boards, trust
+        self._topics: dict[str, object] = {}
+        self._publisher = Publisher(mesh, roster.me, roster.own.claim.boot, trust.sign, now)
+
+    def deadline(self) -> float:
+        """When this node's next delta is due."""
+        return self._publisher.deadline()
+
+    def handle(self, event: PostingEvent, now: float) -> list[GossipEffect | Posted | Fresh]:
+        """React to one event. Raises MalformedMessage for a forged delta."""
+        match event:
+            case Publish(topic, value):
+                self._set(topic, value, now)
+                return []
+            case Received(sender, _, BoardsMessage(deltas)):
+                return [effect for signed in deltas for effect in self._on_delta(sender, signed)]
+            case Rebooted(boot):
+                self._publisher = Publisher(self._mesh, self._roster.me, boot, self._trust.sign, now)
+                for topic, value in self._topics.items():
+                    self._publisher.publish(topic, value, now)
+                return []
+            case Tick():
+                flushed = self._publisher.flush(now)
+                return self._take(*flushed, None) if flushed is not None else []
+            case _:
+                raise AssertionError("this message is not posting's to answer")
+
+    def _set(self, topic: str, value: object, now: float) -> None:
+        self._topics[topic] = value
+        if value is None:
+            del self._topics[topic]
+        self._publisher.publish(topic, value, now)
+
+    def _on_delta(self, sender: NodeId, signed: SignedDelta) -> list[GossipEffect | Posted | Fresh]:
+        delta = read_delta(signed, self._mesh)
+        owner = self._roster.get(delta.owner)
+        if owner is None or delta.owner == self._roster.me or not self._boards.follows(delta):
+            return []  # An unknown owner's board comes again once its claim has: the digests still differ.
+        if not self._trust.verify(owner.claim.key, signed.signature, signed.body):
+            raise MalformedMessage(f"a board in the name of {short(delta.owner)} is not signed by its owner")
+        return self._take(delta, signed, sender)
+
+    def _take(self, delta: Delta, signed: SignedDelta, source: NodeId | None) -> list[GossipEffect | Posted | Fresh]:
+        stored = self._boards.merge(delta, signed)
+        if stored is None:
+            return []
+        return [stored, Posted(delta.owner, delta.items), Fresh(signed, source)]

@@ -1,0 +1,72 @@
+"""Redial never forgets anybody: a partition of any length heals without hands (DESIGN §7).
+
+Invariant: as long as any entry of the peer book or any seed is absent, one of them is dialled every `redial_interval_s`;
+what failed longest ago comes first.
+"""
+
+from random import Random
+
+from msgspec import Struct
+
+from mesh.config import GossipConfig
+from mesh.effects import Dial, GossipEffect
+from mesh.events import Connected, DialFailed, Tick
+from mesh.gossip.roster import Roster
+from mesh.ids import Address
+
+FIRST_ROUND_MAX = 16  # At start several are dialled at once, so that one dead seed costs no time.
+
+
+class Known(Struct, frozen=True):
+    """An address from the peer book or from the configuration."""
+
+    at: Address
+
+
+RedialEvent = Known | Connected | DialFailed | Tick
+
+
+class Redial:
+    """Dials members that are absent, and seeds that were not met yet."""
+
+    def __init__(self, roster: Roster, config: GossipConfig, rng: Random, now: float) -> None:
+        self._roster, self._config, self._rng = roster, config, rng
+        self._tried: dict[Address, float] = {}
+        self._known: list[Address] = []
+        self._at = now
+        self._first_round = True
+
+    def deadline(self) -> float:
+        """When the next absent entry is dialled."""
+        return self._at
+
+    def handle(self, event: RedialEvent, now: float) -> list[GossipEffect]:
+        """React to one event."""
+        match event:
+            case Known(at):
+                if at not in self._known and at != self._roster.own.claim.address:
+                    self._known.append(at)
+                return []
+            case Connected(_, at) | DialFailed(at):
+                self._tried[at] = now
+                return []
+            case Tick():
+                return self._on_tick(now)
+
+    def _on_tick(self, now: float) -> list[GossipEffect]:
+        if now < self._at:
+            return []
+        self._at = now + self._config.redial_interval_s * (0.75 + self._rng.random() / 2)
+        absent = self.absent()
+        chosen = absent[: FIRST_ROUND_MAX if self._first_round else 1]
+        self._first_round = False
+        for at in chosen:
+            self._tried[at] = now
+        return [Dial(at) for at in chosen]
+
+    def absent(self) -> list[Address]:
+        """Addresses at which nobody takes part at present, the longest untried first."""
+        present = {m.claim.address for m in self._roster.members() if m.reachable}
+        members = [m.claim.address for m in self._roster.members() if not m.reachable]
+        wanted = [at for at in dict.fromkeys((*self._known, *members)) if at not in present]
+        return sorted(wanted, key=lambda at: self._tried.get(at, float("-inf")))

@@ -1,0 +1,250 @@
+"""The roster: who is here, from what members say of themselves and others say of them (SWIM §4.2, DESIGN §7).
+
+Invariant: (boot, counter) orders a member's claims; an accusation holds against the claim that it names and older ones, and only
+the member itself, by a higher counter or boot, overrides it. This node never believes an accusation of itself.
+"""
+
+from hashlib import blake2b
+
+import msgspec
+from msgspec import Struct
+
+from mesh.crdt.effects import Emit
+from mesh.errors import MalformedMessage
+from mesh.ids import Address, Boot, NodeId, short
+from mesh.messages import Accusation, Claim, Newsflash, SignedClaim, Standing
+from mesh.security.trust import Trust, fingerprint
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_claim = msgspec.msgpack.Decoder(Claim).decode
+_DIGEST_MODULUS = 1 << 128
+
+
+OUTRANKED_MAX = (
+    3  # An older life is outranked once; a stranger with our key answers again, and must be told apart by people.
+)
+
+
+class Member(Struct):
+    """What is known of one member: its newest claim, how it stands, since when (seconds), and who says so."""
+
+    claim: Claim
+    signed: SignedClaim
+    standing: Standing
+    since: float
+    accusation: Accusation | None = None
+
+    @property
+    def reachable(self) -> bool:
+        """Whether it takes part: a suspect does until the suspicion is confirmed."""
+        return self.standing in (Standing.ALIVE, Standing.SUSPECT)
+
+
+class Heard(Struct, frozen=True):
+    """What came of a piece of news: pieces to spread further, and things worth knowing."""
+
+    spread: tuple[tuple[NodeId, Newsflash], ...] = ()
+    events: tuple[Emit, ...] = ()
+    answer: Newsflash | None = None  # For a stale claim: the accusation held against it, to be refuted.
+    new_boot: Boot | None = None  # Somebody else used our name: take this boot, and store it.
+
+
+NOTHING = Heard()
+
+
+def read_claim(signed: SignedClaim, trust: Trust) -> Claim:
+    """The claim in signed bytes. Raises MalformedMessage where it is not the named member's own."""
+    try:
+        claim = _decode_claim(signed.body)
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        raise MalformedMessage(f"a member's claim was expected: {error}") from None
+    if fingerprint(claim.key) != claim.node or not trust.verify(claim.key, signed.signature, signed.body):
+        raise MalformedMessage(f"a claim in the name of {claim.name} ({short(claim.node)}) is not signed by its key")
+    if claim.standing not in (Standing.ALIVE, Standing.LEFT) or claim.counter < 0:
+        raise MalformedMessage(f"{claim.name} claims what no member can say of itself")
+    return claim
+
+
+class Roster:
+    """All members ever heard of, this node among them."""
+
+    def __init__(self, claim: Claim, trust: Trust, now: float) -> None:
+        self.me = claim.node
+        self._trust = trust
+        self._members: dict[NodeId, Member] = {}
+        self._sum = 0
+        self._outranked = 0
+        self._set(Member(claim, self._sign(claim), claim.standing, now))
+
+    @property
+    def own(self) -> Member:
+        """This node's own entry."""
+        return self._members[self.me]
+
+    @property
+    def digest(self) -> bytes:
+        """16 bytes over every member's (boot, counter) and standing; a suspicion, which passes, does not count."""
+        return self._sum.to_bytes(16, "big")
+
+    def get(self, node: NodeId) -> Member | None:
+        """The entry of a member, if it was ever heard of."""
+        return self._members.get(node)
+
+    def members(self) -> list[Member]:
+        """Every entry, in the order in which they were heard of."""
+        return list(self._members.values())
+
+    def others(self) -> list[NodeId]:
+        """The members that take part, without this node."""
+        return [node for node, member in self._members.items() if node != self.me and member.reachable]
+
+    def address(self, node: NodeId) -> Address | None:
+        """Where a member can be reached."""
+        member = self._members.get(node)
+        return member.claim.address if member is not None else None
+
+    def find(self, name: str) -> NodeId | None:
+        """The member of that human name."""
+        return next((node for node, member in self._members.items() if member.claim.name == name), None)
+
+    def page(self) -> tuple[tuple[SignedClaim, ...], tuple[Accusation, ...]]:
+        """Everything, for a peer that may lack some of it."""
+        members = self._members.values()
+        return tuple(m.signed for m in members), tuple(m.accusation for m in members if m.accusation is not None)
+
+    def hear(self, news: Newsflash, now: float) -> Heard:
+        """Take in one piece of news. Raises MalformedMessage for a forged one."""
+        match news:
+            case SignedClaim():
+                return self._hear_claim(news, now)
+            case Accusation():
+                return self._hear_accusation(news, now)
+
+    def _hear_claim(self, signed: SignedClaim, now: float) -> Heard:
+        node = _node_of(signed)
+        member = self._members.get(node)
+        if member is not None and signed.body == member.signed.body:
+            return Heard(answer=member.accusation) if member.standing is Standing.DOWN else NOTHING
+        claim = read_claim(signed, self._trust)
+        if node == self.me:
+            return self._hear_own_name(claim, now)
+        if member is not None and (claim.boot, claim.counter) <= (member.claim.boot, member.claim.counter):
+            return NOTHING
+        accusation = member.accusation if member is not None else None
+        if accusation is not None and (claim.boot, claim.counter) <= (accusation.boot, accusation.counter):
+            assert member is not None
+            self._set(Member(claim, signed, member.standing, member.since, accusation))
+            return Heard(((node, signed),), answer=accusation)
+        self._set(Member(claim, signed, claim.standing, now))
+        return Heard(((node, signed),), self._tell_change(member, claim))
+
+    def _tell_change(self, before: Member | None, claim: Claim) -> tuple[Emit, ...]:
+        about: dict[str, str | int | float | bool] = {
+            "node": claim.node.hex(),
+            "name": claim.name,
+            "at": str(claim.address),
+        }
+        events = []
+        if before is None or before.standing is not claim.standing:
+            events.append(Emit("member.left" if claim.standing is Standing.LEFT else "member.alive", about))
+        if before is not None and before.claim.boot != claim.boot:
+            events.append(Emit("member.restarted", about))
+        namesakes = [m for m in self._members.values() if m.claim.name == claim.name and m.claim.node != claim.node]
+        if before is None and namesakes:
+            other = namesakes[0].claim
+            events.append(
+                Emit(
+                    "member.conflict", {**about, "reason": f"{short(other.node)} at {other.address} has the same name"}
+                )
+            )
+        return tuple(events)
+
+    def _hear_own_name(self, claim: Claim, now: float) -> Heard:
+        """A claim in our name that we did not just make: an echo of an older life, or a copy of our disk."""
+        if claim.boot > self.own.claim.boot:
+            return self._outrank(claim.boot, now)
+        if claim.boot == self.own.claim.boot and claim.counter > self.own.claim.counter:
+            return self._refute(claim.counter, now)
+        return NOTHING
+
+    def _hear_accusation(self, accusation: Accusation, now: float) -> Heard:
+        if accusation.node == self.me:
+            return self._hear_own_accusation(accusation, now)
+        member = self._members.get(accusation.node)
+        if member is None:
+            return NOTHING
+        claimed, accused = (member.claim.boot, member.claim.counter), (accusation.boot, accusation.counter)
+        if accused < claimed:
+            return Heard(answer=member.signed)
+        if accused == claimed and accusation.standing <= member.standing:
+            return NOTHING
+        return self._believe(member, accusation, now)
+
+    def _believe(self, member: Member, accusation: Accusation, now: float) -> Heard:
+        name = {Standing.SUSPECT: "member.suspect"}.get(accusation.standing, "member.down")
+        about = {"node": member.claim.node.hex(), "name": member.claim.name, "accuser": accusation.accuser.hex()}
+        self._set(Member(member.claim, member.signed, accusation.standing, now, accusation))
+        return Heard(((accusation.node, accusation),), (Emit(name, {**about}),))
+
+    def accuse(self, node: NodeId, standing: Standing, now: float) -> Heard:
+        """This node's own verdict on another member."""
+        claim = self._members[node].claim
+        return self._hear_accusation(Accusation(node, claim.boot, claim.counter, standing, self.me), now)
+
+    def _hear_own_accusation(self, accusation: Accusation, now: float) -> Heard:
+        claim = self.own.claim
+        if accusation.boot > claim.boot:
+            return self._outrank(accusation.boot, now)
+        if (accusation.boot, accusation.counter) < (claim.boot, claim.counter):
+            return Heard(answer=self.own.signed)
+        return self._refute(accusation.counter, now)
+
+    def _refute(self, counter: int, now: float) -> Heard:
+        if self.own.standing is Standing.LEFT:
+            return NOTHING
+        spread = self.restate(msgspec.structs.replace(self.own.claim, counter=counter + 1), now)
+        return Heard(spread, (Emit("member.refuted", {"node": self.me.hex(), "counter": counter + 1}),))
+
+    def _outrank(self, heard: Boot, now: float) -> Heard:
+        self._outranked += 1
+        if self._outranked > OUTRANKED_MAX:
+            return Heard(
+                events=(Emit("member.copied", {"node": self.me.hex(), "reason": "this node's disk was copied"}),)
+            )
+        boot = Boot(heard.count + 1, self.own.claim.boot.noise)
+        spread = self.restate(msgspec.structs.replace(self.own.claim, boot=boot, counter=0), now)
+        return Heard(spread, (Emit("member.outranked", {"node": self.me.hex(), "boot": boot.count}),), new_boot=boot)
+
+    def restate(self, claim: Claim, now: float) -> tuple[tuple[NodeId, Newsflash], ...]:
+        """Say something new of this node itself. Returns what to spread."""
+        self._set(Member(claim, self._sign(claim), claim.standing, now))
+        return ((self.me, self.own.signed),)
+
+    def _sign(self, claim: Claim) -> SignedClaim:
+        body = _encode(claim)
+        return SignedClaim(body, self._trust.sign(body))
+
+    def _set(self, member: Member) -> None:
+        before = self._members.get(member.claim.node)
+        if before is not None:
+            self._sum -= _weigh(before)
+        self._sum = (self._sum + _weigh(member)) % _DIGEST_MODULUS
+        self._members[member.claim.node] = member
+
+    def check(self) -> None:
+        """Raise AssertionError where an invariant is broken."""
+        assert self.own.standing in (Standing.ALIVE, Standing.LEFT)
+        assert self._sum == sum(map(_weigh, self._members.values())) % _DIGEST_MODULUS
+
+
+def _node_of(signed: SignedClaim) -> NodeId:
+    try:
+        return _decode_claim(signed.body).node
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        raise MalformedMessage(f"a member's claim was expected: {error}") from None
+
+
+def _weigh(member: Member) -> int:
+    standing = Standing.ALIVE if member.standing is Standing.SUSPECT else member.standing
+    state = _encode((member.claim.node, member.claim.boot, member.claim.counter, standing))
+    return int.from_bytes(blake2b(state, digest_size=16).digest(), "big")

@@ -1,0 +1,191 @@
+"""The peer introduces the cores to each other.
+
+Invariant: it owns no protocol state; it holds one match over events and one over what cores say to each other.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from random import Random
+
+import msgspec
+from msgspec import Struct
+
+from mesh.config import Config
+from mesh.crdt.board import Boards
+from mesh.crdt.effects import Gap, LedgerEffect, Stocked
+from mesh.crdt.ledger import Ledger, Merge, OpenEra, Stored, StoreFailed
+from mesh.crdt.replica import Replica, Table
+from mesh.effects import Effect, Emit, StoreLazily
+from mesh.errors import MalformedMessage
+from mesh.events import Connected, DialFailed, Disconnected, Leave, Publish, Received, Tick
+from mesh.gossip.membership import Membership
+from mesh.gossip.posting import Posting, Rebooted
+from mesh.gossip.reconcile import Ask, Differs, OwnHead, Reconcile
+from mesh.gossip.redial import Known, Redial
+from mesh.gossip.roster import Roster
+from mesh.gossip.spread import Fresh, Spread
+from mesh.ids import Address, Boot, MeshId
+from mesh.messages import (
+    Ack,
+    Batches,
+    Claim,
+    Digests,
+    Gossip,
+    Heads,
+    Ping,
+    PingRequest,
+    RosterPage,
+    SignedClaim,
+    Standing,
+)
+from mesh.messages import Boards as BoardsMessage
+from mesh.records import Opened, Records, Submit
+from mesh.security.trust import Trust
+
+Event = (
+    Received | Connected | Disconnected | DialFailed | Stored | StoreFailed | Publish | Submit | Known | Leave | Tick
+)
+_Said = Effect | LedgerEffect | Fresh | OwnHead
+
+
+class Origin(Struct, frozen=True):
+    """Who a peer is and what it stands on. `ledger` and `soft` are read here and written by whoever carries out effects."""
+
+    mesh: MeshId
+    certificate: bytes
+    trust: Trust
+    address: Address
+    api: str
+    boot: Boot
+    ledger: Replica
+    soft: Replica
+    seeds: tuple[Address, ...] = ()
+    config: Config = Config()
+
+
+class Peer:
+    """One member of the mesh, without any IO: the runtime and the simulator drive it alike."""
+
+    def __init__(self, origin: Origin, rng: Random, entropy: Callable[[int], bytes], now: float) -> None:
+        trust, gossip = origin.trust, origin.config.gossip
+        own = trust.read_certificate(origin.certificate)
+        claim = Claim(own.node, own.name, own.key, origin.address, origin.api, origin.boot, 0, Standing.ALIVE)
+        known = (*origin.seeds, *_read_book(origin.soft))
+        self.roster = Roster(claim, trust, now)
+        with origin.soft.read() as reader:
+            self.boards = Boards(origin.mesh, reader)
+        self.ledger = Ledger(origin.mesh, trust, origin.ledger, origin.certificate, entropy)
+        self._membership = Membership(self.roster, gossip, _split(rng), self.digests, now)
+        self._reconcile = Reconcile(origin.mesh, self.ledger, self.boards, origin.ledger, gossip, _split(rng))
+        self._spread = Spread(self.roster, gossip, _split(rng), origin.ledger)
+        self._posting = Posting(origin.mesh, self.roster, self.boards, trust, now)
+        self._redial = Redial(self.roster, gossip, _split(rng), now)
+        self._records = Records(self.ledger, gossip, alone=not known, now=now)
+        for at in known:
+            self._redial.handle(Known(at), now)
+
+    def digests(self) -> Digests:
+        """What this peer holds, as its probes say it. Durable state only."""
+        return Digests(self.roster.digest, self.ledger.durable.digest, self.boards.digest)
+
+    def deadline(self) -> float:
+        """When the next Tick is due."""
+        cores = (self._membership, self._reconcile, self._posting, self._redial, self._records)
+        return min(core.deadline() for core in cores)
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        """React to one event of the world, with everything that the world is asked to do."""
+        effects: list[Effect] = []
+        work: deque[_Said] = deque()
+        try:
+            self._react(event, now, work)
+            while work:
+                self._pass_on(work.popleft(), now, work, effects)
+        except MalformedMessage as error:
+            sender = event.sender.hex() if isinstance(event, Received) else ""
+            effects.append(Emit("peer.malformed", {"node": sender, "reason": str(error)}))
+        return effects
+
+    def _react(self, event: Event, now: float, work: deque[_Said]) -> None:
+        match event:
+            case Received():
+                self._on_message(event, now, work)
+            case Connected():
+                work += self._redial.handle(event, now)
+                work += self._membership.handle(event, now)
+                work += self._reconcile.handle(event, now)
+            case Disconnected() | Leave():
+                work += self._membership.handle(event, now)
+            case DialFailed() | Known():
+                work += self._redial.handle(event, now)
+            case Stored() | StoreFailed():
+                work += self.ledger.handle(event, now)
+            case Publish():
+                work += self._posting.handle(event, now)
+            case Submit():
+                work += self._records.handle(event, now)
+            case Tick():
+                for core in (self._membership, self._reconcile, self._posting, self._redial, self._records):
+                    work += core.handle(event, now)
+
+    def _on_message(self, received: Received, now: float, work: deque[_Said]) -> None:
+        match received.message:
+            case Ping(digests=digests) | Ack(digests=digests):
+                work += self._membership.handle(received, now)
+                if digests is not None:
+                    work += self._reconcile.handle(Differs(received.sender, received.at, digests), now)
+            case PingRequest() | Gossip() | RosterPage():
+                work += self._membership.handle(received, now)
+            case Heads():
+                work += self._reconcile.handle(received, now)
+            case Batches(batches, certificates):
+                work += self._reconcile.handle(received, now)
+                work += self.ledger.handle(Merge(received.sender, batches, certificates), now)
+            case BoardsMessage():
+                work += self._posting.handle(received, now)
+
+    def _pass_on(self, said: _Said, now: float, work: deque[_Said], effects: list[Effect]) -> None:
+        match said:
+            case Stocked():
+                work += self._spread.handle(said, now)
+                work += self._reconcile.handle(said, now)
+            case Fresh():
+                work += self._spread.handle(said, now)
+            case Gap(source):
+                if (at := self.roster.address(source)) is not None:
+                    work += self._reconcile.handle(Ask(source, at), now)
+            case OwnHead():
+                self._on_own_head(said, now, work)
+            case StoreLazily(writes):
+                effects.append(said)
+                if any(write.table is Table.META for write in writes):  # This node took a higher boot.
+                    work += self._posting.handle(Rebooted(self.roster.own.claim.boot), now)
+            case _:
+                effects.append(said)
+
+    def _on_own_head(self, heard: OwnHead, now: float, work: deque[_Said]) -> None:
+        """A peer that knows more of our chain than our disk does has seen a life that this disk forgot (DESIGN §4)."""
+        line = self.ledger.durable.lines.get(self.ledger.writer)
+        number = line.have.number if line is not None else 0
+        if heard.head is not None and heard.head.number > number:
+            reason = (
+                f"a peer knows batch {heard.head.number} of ours, the disk only {number}: it was copied or restored"
+            )
+            work += self.ledger.handle(OpenEra(reason), now)
+        work += self._records.handle(Opened(), now)
+
+    def check(self) -> None:
+        """Raise AssertionError where an invariant of any core is broken."""
+        self.ledger.check()
+        self._membership.check()
+
+
+def _split(rng: Random) -> Random:
+    return Random(rng.getrandbits(64))
+
+
+def _read_book(soft: Replica) -> list[Address]:
+    """Where members that were ever met used to listen."""
+    with soft.read() as reader:
+        claims = [msgspec.msgpack.decode(row, type=SignedClaim) for _, row in reader.scan(Table.BOOK)]
+    return [msgspec.msgpack.decode(claim.body, type=Claim).address for claim in claims]

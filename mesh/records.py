@@ -1,0 +1,181 @@
+"""Records: what a person asks of the ledger, checked against the collection's schema and turned into edits.
+
+Invariant: a request is answered exactly once, with the batch it became or with the rule it broke; before a starting node has asked
+for its own head (or has waited long enough), requests wait.
+"""
+
+from msgspec import Struct
+
+from mesh.config import GossipConfig
+from mesh.crdt.compose import Bury, Clear, Edit, Put, Restore
+from mesh.crdt.effects import Composed, LedgerEffect, NotComposed
+from mesh.crdt.ledger import Compose, Ledger
+from mesh.crdt.replica import Reader
+from mesh.crdt.view import StoredRecord, read_record
+from mesh.errors import NotFound, Refused, UsageError
+from mesh.events import Tick
+from mesh.ids import RecordId
+from mesh.model.collections import validate
+from mesh.model.fields import differ, flatten, merge_patch, unflatten
+from mesh.model.naming import check_collection, check_field, check_key
+
+QUEUE_MAX = 1_000  # Requests that wait for a starting node.
+
+
+class PutRecord(Struct, frozen=True, tag="put"):
+    """Make the record exactly `value`: fields that it does not name are cleared."""
+
+    record: RecordId
+    value: dict[str, object]
+
+
+class PatchRecord(Struct, frozen=True, tag="patch"):
+    """Merge `patch` into the record (RFC 7396): null clears."""
+
+    record: RecordId
+    patch: dict[str, object]
+
+
+class BuryRecord(Struct, frozen=True, tag="bury"):
+    """Hide the record; nothing of it is lost."""
+
+    record: RecordId
+
+
+class RestoreRecord(Struct, frozen=True, tag="restore"):
+    """Show a buried record again."""
+
+    record: RecordId
+
+
+Operation = PutRecord | PatchRecord | BuryRecord | RestoreRecord
+
+
+class Submit(Struct, frozen=True):
+    """Carry out all of `operations` as one batch, in the name of `author`; answer with `request`."""
+
+    request: int
+    operations: tuple[Operation, ...]
+    author: str
+    about: dict[str, str] = {}
+
+
+class Opened(Struct, frozen=True):
+    """A peer said what it holds of this node's own writer."""
+
+
+RecordsEvent = Submit | Opened | Tick
+
+
+class Records:
+    """The door through which people's writes come to the ledger."""
+
+    def __init__(self, ledger: Ledger, config: GossipConfig, alone: bool, now: float) -> None:
+        self._ledger = ledger
+        self._opens_at = now if alone else now + config.opening_s
+        self._waiting: list[Submit] = []
+
+    def deadline(self) -> float:
+        """When waiting requests are let in whatever was heard."""
+        return self._opens_at if self._waiting else float("inf")
+
+    def handle(self, event: RecordsEvent, now: float) -> list[LedgerEffect]:
+        """React to one event."""
+        match event:
+            case Submit():
+                return self._on_submit(event, now)
+            case Opened():
+                self._opens_at = min(self._opens_at, now)
+                return self._let_in(now)
+            case Tick():
+                return self._let_in(now)
+
+    def _on_submit(self, submit: Submit, now: float) -> list[LedgerEffect]:
+        if now >= self._opens_at:
+            return self._carry_out(submit, now)
+        if len(self._waiting) >= QUEUE_MAX:
+            error = Refused("this peer is starting and its queue is full", todo="try again in two seconds")
+            return [NotComposed(submit.request, error)]
+        self._waiting.append(submit)
+        return []
+
+    def _let_in(self, now: float) -> list[LedgerEffect]:
+        if now < self._opens_at:
+            return []
+        waiting, self._waiting = self._waiting, []
+        return [effect for submit in waiting for effect in self._carry_out(submit, now)]
+
+    def _carry_out(self, submit: Submit, now: float) -> list[LedgerEffect]:
+        try:
+            with self._ledger.read() as reader:
+                edits = tuple(edit for op in submit.operations for edit in edits_for(reader, op))
+            if not edits:
+                return [Composed(submit.request, None)]
+            return self._ledger.handle(Compose(submit.request, edits, submit.author, submit.about), now)
+        except UsageError as error:
+            return [NotComposed(submit.request, error)]
+
+
+def edits_for(reader: Reader, operation: Operation) -> list[Edit]:
+    """The smallest set of edits that carries out `operation` on what `reader` sees. Raises UsageError."""
+    record = operation.record
+    check_collection(record.collection)
+    check_key(record.collection, record.key)
+    stored = read_record(reader, record)
+    match operation:
+        case PutRecord(_, value):
+            return _put(record, _not_buried(record, stored), value)
+        case PatchRecord(_, patch):
+            return _patch(record, _existing(record, _not_buried(record, stored)), patch)
+        case BuryRecord():
+            if _existing(record, stored).buried:
+                return []
+            return [Bury(record)]
+        case RestoreRecord():
+            return [Restore(record)] if _existing(record, stored).buried else []
+
+
+def _put(record: RecordId, stored: StoredRecord | None, value: dict[str, object]) -> list[Edit]:
+    if not value:
+        raise UsageError(f"{record}: a record has at least one field", rule="not empty", todo="bury it to take it away")
+    wanted: dict[str, object | None] = dict(flatten(value))
+    if stored is not None:
+        wanted.update({field: None for field in stored.fields() if field not in wanted})
+    return _edits(record, stored, wanted)
+
+
+def _patch(record: RecordId, stored: StoredRecord, patch: dict[str, object]) -> list[Edit]:
+    return _edits(record, stored, merge_patch(unflatten(stored.fields()), patch))
+
+
+def _edits(record: RecordId, stored: StoredRecord | None, wanted: dict[str, object | None]) -> list[Edit]:
+    """Edits for the fields that are not yet as wanted; a field in conflict is written over even where it shows the value."""
+    shown = stored.fields() if stored is not None else {}
+    unsettled = stored.conflicts() if stored is not None else []
+    result = {**shown, **wanted}
+    validate(record.collection, unflatten({field: value for field, value in result.items() if value is not None}))
+    edits: list[Edit] = []
+    for field, value in wanted.items():
+        check_field(field)
+        if value is None:
+            edits += [Clear(record, field)] if field in shown or field in unsettled else []
+        elif field not in shown or field in unsettled or differ(shown[field], value):
+            edits.append(Put(record, field, value))
+    return edits
+
+
+def _existing(record: RecordId, stored: StoredRecord | None) -> StoredRecord:
+    if stored is None or not (stored.exists or stored.buried):
+        raise NotFound(
+            f"there is no {record.collection} {record.key!r} here", field="key", todo="list the collection, or put it"
+        )
+    return stored
+
+
+def _not_buried(record: RecordId, stored: StoredRecord | None) -> StoredRecord | None:
+    if stored is not None and stored.buried:
+        by = stored.buries[-1].author
+        raise Refused(
+            f"{record} was buried by {by}", field="key", rule="a buried record is not changed", todo="restore it first"
+        )
+    return stored
