@@ -76,7 +76,7 @@ class Peer:
             self.boards = Boards(origin.mesh, reader)
         self.ledger = Ledger(origin.mesh, trust, origin.ledger, origin.certificate, entropy)
         self._membership = Membership(self.roster, gossip, _split(rng), self.digests, now)
-        self._reconcile = Reconcile(origin.mesh, self.ledger, self.boards, origin.ledger, gossip, _split(rng))
+        self._reconcile = Reconcile(self.ledger, self.boards, gossip, _split(rng))
         self._spread = Spread(self.roster, gossip, _split(rng), origin.ledger)
         self._posting = Posting(origin.mesh, self.roster, self.boards, trust, now)
         self._redial = Redial(self.roster, gossip, _split(rng), now)

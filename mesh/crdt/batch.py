@@ -106,6 +106,7 @@ class OpenBatch(Struct, frozen=True):
 
     @property
     def head(self) -> Head:
+        """This batch as the newest of its writer."""
         return Head(self.content.writer, self.content.number, self.hash)
 
     def dot(self, index: int) -> Dot:

@@ -93,7 +93,8 @@ class Ledger:
     def __init__(
         self, mesh: MeshId, trust: Trust, replica: Replica, certificate: bytes, entropy: Callable[[int], bytes]
     ) -> None:
-        self._mesh, self._trust, self._replica, self._entropy = mesh, trust, replica, entropy
+        self.mesh = mesh
+        self._trust, self._replica, self._entropy = trust, replica, entropy
         self._certificate = certificate
         self._overlay = Overlay(replica)
         self._ticket = 0
@@ -122,6 +123,12 @@ class Ledger:
     def read(self) -> Iterator[Reader]:
         """Open a reader on the state that new writes build on: the disk and what is under way to it."""
         with self._overlay.read() as reader:
+            yield reader
+
+    @contextmanager
+    def read_durable(self) -> Iterator[Reader]:
+        """Open a reader on the disk alone: what peers and clients may hear of."""
+        with self._replica.read() as reader:
             yield reader
 
     def handle(self, event: LedgerEvent, now: float) -> list[LedgerEffect]:
@@ -198,7 +205,7 @@ class Ledger:
         number, previous = (line.have.number + 1, line.have.hash) if line is not None else (1, NO_BATCH)
         content = Content(
             domain=DOMAIN,
-            mesh=self._mesh,
+            mesh=self.mesh,
             semantics=SEMANTICS,
             epoch=0,
             writer=self.writer,
@@ -252,7 +259,7 @@ class Ledger:
 
     def _fold(self, reader: Reader) -> Fold:
         self._ticket += 1
-        place = Place(self._mesh, self._trust, self._overlay, self._working, self._blocked)
+        place = Place(self.mesh, self._trust, self._overlay, self._working, self._blocked)
         fold = Fold(place, reader, self._ticket)
         for writer in self._stale:
             fold.advance(writer)

@@ -26,6 +26,7 @@ class StoredRecord(Struct, frozen=True):
 
     @property
     def buried(self) -> bool:
+        """Whether a bury of the record is live."""
         return bool(self.buries)
 
     @property

@@ -13,10 +13,9 @@ from mesh.crdt.board import Boards as HeldBoards
 from mesh.crdt.effects import Stocked
 from mesh.crdt.ledger import Ledger
 from mesh.crdt.log import missing
-from mesh.crdt.replica import Replica
 from mesh.effects import GossipEffect, Stream
 from mesh.events import Connected, Received, Tick
-from mesh.ids import Address, Boot, Head, MeshId, NodeId
+from mesh.ids import Address, Boot, Head, NodeId
 from mesh.messages import Batches, Boards, BoardVersion, Digests, Heads
 
 PARCEL_BYTES = 512 * 1024  # One answer: the receiver verifies and stores it in about a second, then asks for more.
@@ -51,11 +50,8 @@ ReconcileEvent = Differs | Ask | Received | Connected | Stocked | Tick
 class Reconcile:
     """Brings two peers to the same heads and the same boards."""
 
-    def __init__(
-        self, mesh: MeshId, ledger: Ledger, boards: HeldBoards, replica: Replica, config: GossipConfig, rng: Random
-    ) -> None:
-        self._mesh, self._ledger, self._boards, self._replica = mesh, ledger, boards, replica
-        self._config, self._rng = config, rng
+    def __init__(self, ledger: Ledger, boards: HeldBoards, config: GossipConfig, rng: Random) -> None:
+        self._ledger, self._boards, self._config, self._rng = ledger, boards, config, rng
         self._differing: dict[NodeId, tuple[Address, Digests]] = {}
         self._at = float("inf")
         self._asked_at = float("-inf")
@@ -126,9 +122,9 @@ class Reconcile:
     def _on_heads(self, sender: NodeId, at: Address, theirs: Heads) -> list[GossipEffect | OwnHead]:
         own = next((head for head in theirs.heads if head.writer == self._ledger.writer), None)
         effects: list[GossipEffect | OwnHead] = [OwnHead(sender, own)]
-        with self._replica.read() as reader:
+        with self._ledger.read_durable() as reader:
             numbers = {head.writer: head.number for head in theirs.heads}
-            parcel = missing(reader, self._mesh, self._ledger.durable.lines, numbers, PARCEL_BYTES)
+            parcel = missing(reader, self._ledger.mesh, self._ledger.durable.lines, numbers, PARCEL_BYTES)
         if parcel.batches:
             effects.append(Stream(sender, at, Batches(parcel.batches, parcel.certificates, parcel.more)))
         if (deltas := self._deltas_for(theirs)).deltas:

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import trio
 
-TlsStream: TypeAlias = "trio.SSLStream[trio.SocketStream]"
+TlsStream: TypeAlias = trio.SSLStream[trio.SocketStream]
 
 
 class PrefixedStream(trio.abc.HalfCloseableStream):

@@ -24,7 +24,7 @@ class Driver(Protocol):
     """
 
     async def init(self, spec: UnitSpec) -> None:
-        """Open the device. Called on a fresh driver, or again after a fatal error."""
+        """Open the device. Called once, on a fresh driver."""
         ...
 
     async def start(self) -> None:
@@ -36,7 +36,7 @@ class Driver(Protocol):
         ...
 
     async def deinit(self) -> None:
-        """Close the device."""
+        """Close the device. Called last, after a fatal error too, and even where `init` did not end."""
         ...
 
     async def recover(self) -> None:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable
 import trio
 
 from mesh.errors import NotFound
-from mesh.model.lifecycle import UnitState
 from mesh.model.resolve import UnitSpec
 from mesh.supervision import Adopt, Effect, Perform, Retire, UnitReported, UnitRetired
 from mesh.units.driver import DriverFactory, Values
@@ -118,8 +117,7 @@ class UnitHost:
         with trio.CancelScope(shield=True, deadline=trio.current_time() + SHUTDOWN_S_MAX):
             async with trio.open_nursery() as nursery:
                 for unit in [*self._hosted.values(), *self._leaving.values()]:
-                    if unit.state is not UnitState.DEINIT:
-                        nursery.start_soon(unit.shut_down)
+                    nursery.start_soon(unit.shut_down)
 
     async def _publish_for_ever(self) -> None:
         while True:

@@ -61,11 +61,6 @@ class HostedUnit:
         self._cycle_at = math.inf
         self._seen_at = -math.inf  # When the last cycle, or the start, succeeded.
 
-    @property
-    def state(self) -> UnitState:
-        """The state of the unit's machine."""
-        return self._state
-
     def order(self, order: Order) -> None:
         """Have the unit's task do this next."""
         self._send.send_nowait(order)
@@ -89,17 +84,19 @@ class HostedUnit:
         while True:
             order = await self._next_order()
             async with self._driving:
-                if order is None:
-                    await self._turn()
-                else:
+                if order is not None:
                     await self._perform(order)
+                elif self._state is UnitState.START:  # A command may have failed in the meantime.
+                    await self._turn()
 
     async def shut_down(self) -> None:
-        """Stop and deinitialize, each step bounded, whatever the driver says. Not beside `run`."""
+        """Stop the unit where it may run, and close its driver whatever its state. Each step is bounded. Not beside `run`."""
         async with self._driving:
-            for action in (Action.STOP, Action.DEINIT):
-                if self._possible(action):
-                    await self._attempt(action)
+            if self._driver is not None and self._may_run():
+                await self._bounded(self._driver.stop)
+            await self._close()
+            self._on_the_way = None
+            self._settle(UnitState.DEINIT, None)
 
     async def command(self, alias: str, parameters: Values) -> object:
         """Run a command of the driver. Raises Refused unless the unit is started, and where the command failed."""
@@ -144,9 +141,7 @@ class HostedUnit:
 
     def _call(self, action: Action) -> Awaitable[None]:
         if action is Action.INIT:
-            self._driver = self._around.make_driver(self.spec)
-            self._period_s = max(CYCLE_S_MIN, self.spec.schedule_delay_us / 1e6)
-            return self._driver.init(self.spec)
+            return self._init()
         assert self._driver is not None, f"{self.spec.unit} has no driver in {self._state.name}"
         calls = {
             Action.START: self._driver.start,
@@ -155,6 +150,18 @@ class HostedUnit:
             Action.RECOVER: self._driver.recover,
         }
         return calls[action]()
+
+    async def _init(self) -> None:
+        await self._close()
+        self._driver = self._around.make_driver(self.spec)
+        self._period_s = max(CYCLE_S_MIN, self.spec.schedule_delay_us / 1e6)
+        await self._driver.init(self.spec)
+
+    async def _close(self) -> None:
+        """Let go of the driver. After a fatal error it may still hold its device, and may not be able to let go."""
+        if self._driver is not None:
+            await self._bounded(self._driver.deinit, self._around.action_timeout_s / 2)
+        self._driver = None
 
     async def _turn(self) -> None:
         """One cycle of a started unit."""
@@ -195,13 +202,14 @@ class HostedUnit:
         self._around.report(UnitReported(self.spec.unit, self._state, self._error))
         raise Refused(f"{what} failed in {self.spec.unit}: {self._error}", todo="see the unit's state and error")
 
-    async def _bounded(self, work: Callable[[], Awaitable[None]]) -> Exception | None:
-        """Await the driver for at most the time-out, and hand back whatever it raised."""
+    async def _bounded(self, work: Callable[[], Awaitable[None]], timeout_s: float | None = None) -> Exception | None:
+        """Await the driver for a bounded time, and hand back whatever it raised."""
+        seconds = self._around.action_timeout_s if timeout_s is None else timeout_s
         try:
-            with trio.fail_after(self._around.action_timeout_s):
+            with trio.fail_after(seconds):
                 await work()
         except trio.TooSlowError:
-            return TimeoutError(f"the driver did not answer within {self._around.action_timeout_s:g} s")
+            return TimeoutError(f"the driver did not answer within {seconds:g} s")
         except Exception as failure:  # A driver is foreign code: whatever it raises is its unit's error.
             return failure
         return None
@@ -224,11 +232,9 @@ class HostedUnit:
         self._seen_at = now if state is UnitState.START else self._seen_at
         self._around.changed(self.spec.unit)
 
-    def _possible(self, action: Action) -> bool:
-        try:
-            return step(self._state, action) != self._state
-        except Refused:
-            return False
+    def _may_run(self) -> bool:
+        """Whether the device may be running: after an error, or a cancelled start or stop, nobody knows."""
+        return self._state in ERRORS | {UnitState.START} or self._on_the_way in (Action.START, Action.STOP)
 
     def _healthy(self) -> bool:
         if self._state is not UnitState.START:

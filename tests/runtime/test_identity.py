@@ -120,7 +120,7 @@ def test_a_file_of_somebody_else_is_found(file: str, ada: Identity, tmp_path: Pa
 def test_a_card_of_another_node_is_found(ada: Identity) -> None:
     card = json.loads((ada.folder / "mesh.json").read_bytes())
     (ada.folder / "mesh.json").write_text(json.dumps({**card, "node_name": "bob"}))
-    with pytest.raises(StorageError, match="another name's.*expected bob, got ada"):
+    with pytest.raises(StorageError, match=r"another name's.*expected bob, got ada"):
         load_node(ada.folder)
 
 

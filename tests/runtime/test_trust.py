@@ -71,13 +71,13 @@ def test_malformed_keys_and_signatures_are_only_false(
     assert not ada.verify(public_der(nodes["ada"].key.public_key()), signature, b"content")
 
 
-@given(st.binary(max_size=200))
+@given(raw=st.binary(max_size=200))
 def test_arbitrary_bytes_are_no_certificate(raw: bytes, ada: KeyTrust) -> None:
     with pytest.raises(MalformedMessage):
         ada.read_certificate(raw)
 
 
-@given(st.data())
+@given(data=st.data())
 def test_a_certificate_with_a_flipped_bit_is_none(
     data: st.DataObject, ada: KeyTrust, nodes: dict[str, Identity]
 ) -> None:

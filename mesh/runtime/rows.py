@@ -1,0 +1,62 @@
+"""What a node says about its mesh, as rows: the API, the page and the command line show the same ones.
+
+Invariant: what is enabled, what is healthy and what is reachable are three fields, never one.
+"""
+
+from msgspec import Struct
+
+
+class MemberRow(Struct, frozen=True):
+    """One member as this node sees it. `standing` is alive, suspect, down or left; `since` seconds since 1970."""
+
+    node: str
+    name: str
+    address: str
+    api: str
+    standing: str
+    since: float
+    boot: int
+    me: bool
+    accuser: str | None
+
+
+class StateRow(Struct, frozen=True):
+    """One topic of one owner's board, as last known.
+
+    `reachable` is the roster's word on the owner; `age_s` is the time since this node last heard the value change. A value whose
+    owner cannot be reached is never current.
+    """
+
+    topic: str
+    owner: str
+    owner_node: str
+    reachable: bool
+    standing: str
+    at: float
+    age_s: float
+    value: object
+
+
+class Health(Struct, frozen=True):
+    """How this node is. `fingerprint` and `token` are of one committed state."""
+
+    name: str
+    node: str
+    mesh: str
+    version: str
+    fingerprint: str
+    token: str
+    writers: int
+    members: int
+    reachable: int
+    uptime_s: float
+    storage: str
+    held: int
+
+
+class Receipt(Struct, frozen=True):
+    """A write's answer: durable at this peer. `batch` is writer.number, or None where nothing had to change."""
+
+    batch: str | None
+    token: str
+    changed: bool
