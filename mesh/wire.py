@@ -46,6 +46,21 @@ def decode_packet(raw: bytes) -> Packet:
     return packet
 
 
+def encode_body(message: Message) -> bytes:
+    """A message as it stands inside a packet or frame: for a sender that must know its size first."""
+    return _encode(message)
+
+
+def join_packet(sender: NodeId, bodies: list[bytes]) -> bytes:
+    """Bodies as the plain text of one datagram; the same bytes as `encode_packet` of their messages."""
+    return bytes([VERSION]) + _encode((sender, [msgspec.Raw(body) for body in bodies]))
+
+
+def frame_of(body: bytes) -> bytes:
+    """A body as one frame of a stream."""
+    return bytes([VERSION]) + body
+
+
 def encode_frame(message: Message) -> bytes:
     """A message as one frame of a stream."""
     return bytes([VERSION]) + _encode(message)

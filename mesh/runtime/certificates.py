@@ -34,6 +34,7 @@ CertificateFaults = (
     UnsupportedAlgorithm,
     x509.ExtensionNotFound,
     x509.DuplicateExtension,
+    x509.InvalidVersion,
     x509.UnsupportedGeneralNameType,
 )
 """All that `cryptography` raises about a certificate that is none, is damaged, or has another signer."""

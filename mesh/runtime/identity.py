@@ -14,7 +14,6 @@ from typing import TypeVar
 
 import msgspec
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -24,6 +23,7 @@ from mesh.runtime.certificates import (
     MESH_ID_BYTES,
     NAME_CHARS_MAX,
     NAME_RULE,
+    CertificateFaults,
     Claims,
     certify,
     claims_of,
@@ -252,7 +252,7 @@ def _read(file: Path, read: Callable[[bytes], T], expected: str) -> T:
         raise StorageError(
             f"can't read {file}, expected {expected}: {error.strerror}; restore it from a backup"
         ) from error
-    except (ValueError, TypeError, UnsupportedAlgorithm, msgspec.MsgspecError) as error:
+    except (*CertificateFaults, msgspec.MsgspecError) as error:
         raise StorageError(f"{file} is damaged, expected {expected}: {error}; restore it from a backup") from error
 
 

@@ -69,6 +69,8 @@ class KeyTrust(Trust):
             certificate = x509.load_der_x509_certificate(raw)
         except CertificateFaults as fault:
             raise MalformedMessage(f"certificate refused: expected X.509 in DER, got {len(raw)} other bytes") from fault
+        if not raw.endswith(_bit_string(certificate.signature)):
+            raise MalformedMessage("certificate refused: its signature is not written as DER wants it")
         claims = claims_of(certificate, self._ca)
         if claims.mesh != self._mesh:
             raise MalformedMessage(
@@ -80,6 +82,11 @@ class KeyTrust(Trust):
 def certificate_hash(raw: bytes) -> CertificateHash:
     """SHA-256 over a certificate's bytes: how batches name it."""
     return CertificateHash(sha256(raw).digest())
+
+
+def _bit_string(content: bytes) -> bytes:
+    """`content` in DER with no unused bits, which a stranger could alter without breaking the signature."""
+    return bytes([3, (len(content) + 1) & 0x7F, 0]) + content
 
 
 @lru_cache(maxsize=KEYS_MAX)

@@ -5,6 +5,8 @@ Invariant: every reason is a sentence part that a person can read after "peer 10
 
 from mesh.errors import MeshError
 
+PORT_MAX = 65_535  # The name service silently takes larger ones modulo 65,536.
+
 
 class ConnectFailed(MeshError):
     """No stream between two peers came about; `reason` says why, for people. Nothing is left open."""

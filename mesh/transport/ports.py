@@ -10,7 +10,7 @@ import trio
 from mesh.errors import UsageError
 from mesh.ids import Address
 from mesh.transport.datagrams import Datagrams, bind, cannot_listen, resolve
-from mesh.transport.errors import ConnectFailed
+from mesh.transport.errors import PORT_MAX, ConnectFailed
 
 ATTEMPTS_MAX = 16  # With port 0: a TCP port whose UDP twin is taken is rare.
 BACKLOG = 256
@@ -29,6 +29,8 @@ async def bind_both(host: str, port: int) -> BoundPort:
 
     Raises UsageError where the port is taken or the address is not this host's.
     """
+    if not 0 <= port <= PORT_MAX:
+        raise cannot_listen(Address(host, port), "TCP and UDP", ValueError(f"expected a port from 0 to {PORT_MAX}"))
     try:
         address = await resolve(Address(host, port))
     except ConnectFailed as error:

@@ -4,6 +4,7 @@ Invariant: a PeerStream exists only once both sides have accepted each other, an
 FRAME_BYTES_MAX, which is checked before memory is set aside for it.
 """
 
+import os
 import ssl
 import struct
 
@@ -12,7 +13,7 @@ import trio
 from mesh.errors import MalformedMessage, UsageError
 from mesh.ids import Address, NodeId
 from mesh.security.trust import Certificate, Trust
-from mesh.transport.errors import ConnectFailed, StreamBroken
+from mesh.transport.errors import PORT_MAX, ConnectFailed, StreamBroken
 from mesh.transport.prefixed import TlsStream
 
 FRAME_BYTES_MAX = 4 * 1024 * 1024  # Sixty-four of the largest batches.
@@ -146,6 +147,8 @@ async def accept(stream: TlsStream, trust: Trust, address: Address) -> PeerStrea
 
 
 async def _dial(address: Address, context: ssl.SSLContext, trust: Trust) -> PeerStream:
+    if not 0 < address.port <= PORT_MAX:
+        raise ConnectFailed(f"can't connect: expected a port from 1 to {PORT_MAX}, got {address.port}")
     try:
         plain = await trio.open_tcp_stream(address.host, address.port)
     except (OSError, ValueError, OverflowError) as error:
@@ -219,6 +222,8 @@ def explain(error: BaseException) -> str:
             return "it closed the connection during the handshake; its log may say why"
         case ssl.SSLError(reason=reason):
             return f"TLS failed ({reason})"
+        case OSError(errno=int(number)) if number > 0:
+            return os.strerror(number)  # Its own text repeats the address.
         case OSError(strerror=text) if text:
             return text
     return str(error) or type(error).__name__

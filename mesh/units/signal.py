@@ -3,6 +3,7 @@
 Invariant: a value is inside its limits and of its type, and depends only on the seed, the cycles and the setpoints.
 """
 
+import math
 from math import inf
 from random import Random
 
@@ -15,6 +16,7 @@ LAG = 0.25  # Of the way to the setpoint in one cycle: a power supply settles in
 NOISE = 0.005  # Of the setpoint: visible in a plot, and inside every tolerance.
 INTEGER_NOISE = 0.4  # In counts: an ADC that flickers between neighbours.
 SWITCH_SPAN = 8  # An integer with fewer steps is a switch or a mode, and does not flicker.
+COUNT_MAX = 2.0**53  # Beyond it a float cannot count.
 SIGNIFICANT_DIGITS = 6  # More is noise, and costs bytes in every board.
 
 
@@ -63,8 +65,10 @@ def signal_of(name: str, attribute: Attribute) -> Signal | None:
     if low > high:
         low, high = high, low
     default = number(attribute.default)
-    signal = Signal(name, kind in INTEGERS, low, high, 0.0)
-    return Signal(name, kind in INTEGERS, low, high, signal.clamp(float(default or 0)))
+    if kind in INTEGERS and math.ceil(max(low, -COUNT_MAX)) <= math.floor(min(high, COUNT_MAX)):
+        low, high = math.ceil(max(low, -COUNT_MAX)), math.floor(min(high, COUNT_MAX))
+        return Signal(name, True, low, high, min(high, max(low, float(default or 0))))
+    return Signal(name, False, low, high, min(high, max(low, float(default or 0))))
 
 
 def _limit(text: object, missing: float) -> float:

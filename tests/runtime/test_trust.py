@@ -85,3 +85,11 @@ def test_a_certificate_with_a_flipped_bit_is_none(
     raw[data.draw(st.integers(0, len(raw) - 1))] ^= 1 << data.draw(st.integers(0, 7))
     with pytest.raises(MalformedMessage):
         ada.read_certificate(bytes(raw))
+
+
+def test_unused_bits_of_the_signature_make_no_second_certificate(ada: KeyTrust, nodes: dict[str, Identity]) -> None:
+    raw = bytearray(nodes["bob"].certificate_der)
+    unused = raw.rindex(b"\x00\x30", 0, len(raw) - 60)  # The signature is BIT STRING (0 unused bits, SEQUENCE …).
+    raw[unused] = 1
+    with pytest.raises(MalformedMessage, match="as DER wants it"):
+        ada.read_certificate(bytes(raw))

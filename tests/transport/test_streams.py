@@ -127,33 +127,34 @@ async def test_sending_to_who_left_is_a_broken_stream() -> None:
 
 # ---- TLS over real sockets
 
-Accepted = list[PeerStream | ConnectFailed]
+Became = PeerStream | ConnectFailed
+Accepted = trio.MemoryReceiveChannel[Became]
 
 
 @asynccontextmanager
 async def accepting(identity: Identity) -> AsyncIterator[tuple[Address, Accepted]]:
     """A node that accepts peers, echoes one frame each, and keeps what became of them."""
-    accepted: Accepted = []
+    tell, accepted = trio.open_memory_channel[Became](10)
     (listener,) = await trio.open_tcp_listeners(0, host=HOST)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(trio.serve_listeners, partial(take, identity, accepted), [listener])
+        nursery.start_soon(trio.serve_listeners, partial(take, identity, tell), [listener])
         with trio.fail_after(10):
             yield Address(HOST, listener.socket.getsockname()[1]), accepted
         nursery.cancel_scope.cancel()
 
 
-async def take(identity: Identity, accepted: Accepted, plain: trio.SocketStream) -> None:
+async def take(identity: Identity, tell: trio.MemorySendChannel[Became], plain: trio.SocketStream) -> None:
     tls = trio.SSLStream(plain, server_context(identity), server_side=True, https_compatible=True)
     async with plain:
         try:
             await tls.do_handshake()
             peer = await accept(tls, KeyTrust(identity), Address(HOST, 1))
         except ConnectFailed as refusal:
-            accepted.append(refusal)
+            tell.send_nowait(refusal)
         except trio.BrokenResourceError:
-            accepted.append(ConnectFailed("handshake"))
+            tell.send_nowait(ConnectFailed("handshake"))
         else:
-            accepted.append(peer)
+            tell.send_nowait(peer)
             frame = await peer.receive()
             await peer.send(frame or b"nothing came")
 
@@ -171,7 +172,7 @@ async def test_two_members_know_each_other(nodes: Nodes) -> None:
         await peer.send(b"hello" * 100_000)
         assert await peer.receive() == b"hello" * 100_000
         assert await peer.receive() is None
-        (other,) = accepted
+        other = await accepted.receive()
         assert isinstance(other, PeerStream)
         assert (other.node, other.name) == (nodes["bob"].node, "bob")
         await peer.aclose()
@@ -182,8 +183,7 @@ async def test_a_foreign_mesh_is_refused_by_who_dials(nodes: Nodes) -> None:
     async with accepting(nodes["ada"]) as (address, accepted):
         with pytest.raises(ConnectFailed, match="its certificate is not of this mesh"):
             await dial(address, nodes["eve"])
-        await until(accepted)
-        assert isinstance(accepted[0], ConnectFailed)
+        assert isinstance(await accepted.receive(), ConnectFailed)
 
 
 @pytest.mark.live
@@ -193,8 +193,7 @@ async def test_a_foreign_mesh_is_refused_by_who_is_dialled(nodes: Nodes) -> None
     async with accepting(nodes["ada"]) as (address, accepted):
         with pytest.raises(ConnectFailed):
             await connect(address, careless, KeyTrust(nodes["ada"]), 5)
-        await until(accepted)
-        assert isinstance(accepted[0], ConnectFailed)
+        assert isinstance(await accepted.receive(), ConnectFailed)
 
 
 @pytest.mark.live
@@ -202,8 +201,7 @@ async def test_who_shows_no_certificate_hears_why_it_is_refused(nodes: Nodes) ->
     async with accepting(nodes["ada"]) as (address, accepted):
         with pytest.raises(ConnectFailed, match="it refuses this node: it showed no certificate"):
             await connect(address, without_certificate(), KeyTrust(nodes["ada"]), 5)
-        await until(accepted)
-        assert isinstance(accepted[0], ConnectFailed)
+        assert isinstance(await accepted.receive(), ConnectFailed)
 
 
 def without_certificate() -> ssl.SSLContext:
@@ -211,13 +209,7 @@ def without_certificate() -> ssl.SSLContext:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     context.set_alpn_protocols(["chaosmesh/1"])
-    # Without verification Python still gives the raw certificate, which `connect` checks by itself.
     return context
-
-
-async def until(accepted: Accepted) -> None:
-    while not accepted:
-        await trio.sleep(0.001)
 
 
 @pytest.mark.live
@@ -250,13 +242,12 @@ async def silent() -> trio.SocketListener:
 
 @pytest.mark.live
 @pytest.mark.parametrize("answer", [b"", b"SSH-2.0-OpenSSH_9\r\n", b"HTTP/1.1 400 Bad Request\r\n\r\n"])
-async def test_something_else_behind_the_port_is_explained(
-    answer: bytes, nodes: Nodes, nursery: trio.Nursery
-) -> None:
+async def test_something_else_behind_the_port_is_explained(answer: bytes, nodes: Nodes, nursery: trio.Nursery) -> None:
     async def serve(stream: trio.SocketStream) -> None:
         async with stream:
             await stream.receive_some()
             await stream.send_all(answer or b" ")
+
     listener = await silent()
     nursery.start_soon(trio.serve_listeners, serve, [listener])
     with pytest.raises(ConnectFailed, match="no TLS connection"):

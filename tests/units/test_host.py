@@ -4,6 +4,7 @@ from random import Random
 
 import pytest
 import trio
+from trio.testing import MockClock
 
 from mesh.errors import NotFound, Refused, UsageError
 from mesh.model.lifecycle import Action, UnitState
@@ -110,7 +111,7 @@ class Rig:
 
 
 @pytest.fixture
-async def rig(nursery: trio.Nursery, autojump_clock: trio.testing.MockClock) -> AsyncIterator[Rig]:
+async def rig(nursery: trio.Nursery) -> AsyncIterator[Rig]:
     made = Rig()
     await nursery.start(made.host.run)
     made.adopt()
@@ -118,13 +119,13 @@ async def rig(nursery: trio.Nursery, autojump_clock: trio.testing.MockClock) -> 
     nursery.cancel_scope.cancel()
 
 
-async def test_an_adopted_unit_is_published_before_anything_is_done(rig: Rig) -> None:
+async def test_an_adopted_unit_is_published_before_anything_is_done(rig: Rig, autojump_clock: MockClock) -> None:
     assert rig.items[0] is not None
     assert rig.items[0]["state"] == "DEINIT"
     assert rig.said == []
 
 
-async def test_actions_are_done_and_reported(rig: Rig) -> None:
+async def test_actions_are_done_and_reported(rig: Rig, autojump_clock: MockClock) -> None:
     assert await rig.perform(A.INIT) == UnitReported(UNIT, S.INIT, "", A.INIT)
     assert await rig.perform(A.START) == UnitReported(UNIT, S.START, "", A.START)
     assert await rig.perform(A.START) == UnitReported(UNIT, S.START, "", A.START)
@@ -135,7 +136,9 @@ async def test_actions_are_done_and_reported(rig: Rig) -> None:
     ]
 
 
-async def test_a_started_unit_cycles_at_its_delay_and_is_published_every_second(rig: Rig) -> None:
+async def test_a_started_unit_cycles_at_its_delay_and_is_published_every_second(
+    rig: Rig, autojump_clock: MockClock
+) -> None:
     await rig.perform(A.INIT, A.START)
     cycles, items = rig.said.count("cycle"), len(rig.items)
     await trio.sleep(10)
@@ -147,7 +150,7 @@ async def test_a_started_unit_cycles_at_its_delay_and_is_published_every_second(
     assert (last["run_id"], last["healthy"], last["error"]) == (7, True, "")
 
 
-async def test_the_fastest_cycle_is_a_tenth_of_a_second(rig: Rig) -> None:
+async def test_the_fastest_cycle_is_a_tenth_of_a_second(rig: Rig, autojump_clock: MockClock) -> None:
     rig.adopt(delay_us=1)
     await rig.perform(A.INIT, A.START)
     before = rig.said.count("cycle")
@@ -155,14 +158,18 @@ async def test_the_fastest_cycle_is_a_tenth_of_a_second(rig: Rig) -> None:
     assert 95 <= rig.said.count("cycle") - before <= 105
 
 
-async def test_an_action_that_the_table_does_not_know_is_refused_and_reported(rig: Rig) -> None:
+async def test_an_action_that_the_table_does_not_know_is_refused_and_reported(
+    rig: Rig, autojump_clock: MockClock
+) -> None:
     report = await rig.perform(A.START)
     assert report.state is S.DEINIT
     assert "not possible" in report.error
     assert rig.said == []
 
 
-async def test_an_exception_in_an_action_is_fatal_and_init_makes_a_new_driver(rig: Rig) -> None:
+async def test_an_exception_in_an_action_is_fatal_and_init_makes_a_new_driver(
+    rig: Rig, autojump_clock: MockClock
+) -> None:
     rig.faults["start"] = OSError("no such device")
     report = await rig.perform(A.INIT, A.START)
     assert report == UnitReported(UNIT, S.FATAL_ERROR, "no such device", A.START)
@@ -171,7 +178,7 @@ async def test_an_exception_in_an_action_is_fatal_and_init_makes_a_new_driver(ri
     assert rig.said[:5] == ["init", "start", "deinit", "init", "start"]
 
 
-async def test_an_action_that_hangs_is_given_up(rig: Rig) -> None:
+async def test_an_action_that_hangs_is_given_up(rig: Rig, autojump_clock: MockClock) -> None:
     rig.faults["init"] = inf
     before = trio.current_time()
     report = await rig.perform(A.INIT)
@@ -180,7 +187,9 @@ async def test_an_action_that_hangs_is_given_up(rig: Rig) -> None:
     assert trio.current_time() - before < 21
 
 
-async def test_a_cycle_that_trips_is_reported_and_recovered_to_where_it_was(rig: Rig) -> None:
+async def test_a_cycle_that_trips_is_reported_and_recovered_to_where_it_was(
+    rig: Rig, autojump_clock: MockClock
+) -> None:
     await rig.perform(A.INIT, A.START)
     rig.faults["cycle"] = RecoverableError("interlock")
     await trio.sleep(2)
@@ -191,13 +200,13 @@ async def test_a_cycle_that_trips_is_reported_and_recovered_to_where_it_was(rig:
     assert await rig.perform(A.RECOVER) == UnitReported(UNIT, S.START, "", A.RECOVER)
 
 
-async def test_a_recovery_can_be_vetoed(rig: Rig) -> None:
+async def test_a_recovery_can_be_vetoed(rig: Rig, autojump_clock: MockClock) -> None:
     rig.faults |= {"recover": RecoverableError("still hot"), "start": RecoverableError("hot")}
     assert (await rig.perform(A.INIT, A.START)).state is S.RECOVERABLE_ERROR
     assert await rig.perform(A.RECOVER) == UnitReported(UNIT, S.RECOVERABLE_ERROR, "still hot", A.RECOVER)
 
 
-async def test_a_driver_that_hangs_in_its_cycle_is_shown_as_not_healthy(rig: Rig) -> None:
+async def test_a_driver_that_hangs_in_its_cycle_is_shown_as_not_healthy(rig: Rig, autojump_clock: MockClock) -> None:
     await rig.perform(A.INIT, A.START)
     rig.faults["cycle"] = inf
     await trio.sleep(10)
@@ -207,7 +216,7 @@ async def test_a_driver_that_hangs_in_its_cycle_is_shown_as_not_healthy(rig: Rig
     assert rig.items[-1]["state"] == "FATAL_ERROR"
 
 
-async def test_a_retired_unit_is_stopped_closed_and_taken_away(rig: Rig) -> None:
+async def test_a_retired_unit_is_stopped_closed_and_taken_away(rig: Rig, autojump_clock: MockClock) -> None:
     await rig.perform(A.INIT, A.START)
     rig.host.apply([Retire(UNIT)])
     await trio.sleep(1)
@@ -218,7 +227,7 @@ async def test_a_retired_unit_is_stopped_closed_and_taken_away(rig: Rig) -> None
         await rig.host.command(UNIT, "home", {})
 
 
-async def test_a_command_reaches_a_started_unit_only(rig: Rig) -> None:
+async def test_a_command_reaches_a_started_unit_only(rig: Rig, autojump_clock: MockClock) -> None:
     with pytest.raises(Refused):
         await rig.host.command(UNIT, "home", {"speed": 1})
     await rig.perform(A.INIT, A.START)
@@ -227,7 +236,9 @@ async def test_a_command_reaches_a_started_unit_only(rig: Rig) -> None:
     assert rig.said[-1] == "set_inputs"
 
 
-async def test_a_wrong_command_harms_nobody_and_a_failing_one_is_an_error_of_the_unit(rig: Rig) -> None:
+async def test_a_wrong_command_harms_nobody_and_a_failing_one_is_an_error_of_the_unit(
+    rig: Rig, autojump_clock: MockClock
+) -> None:
     await rig.perform(A.INIT, A.START)
     rig.faults |= {"wrong": UsageError("no such command"), "bad": ValueError("overcurrent")}
     with pytest.raises(UsageError, match="no such command"):
@@ -241,7 +252,7 @@ async def test_a_wrong_command_harms_nobody_and_a_failing_one_is_an_error_of_the
 
 @pytest.mark.parametrize(("hang", "bound_s"), [(None, 1.0), ("stop", SHUTDOWN_S_MAX + 0.1)])
 async def test_cancelling_the_host_stops_and_closes_its_units_within_a_bound(
-    hang: str | None, bound_s: float, autojump_clock: trio.testing.MockClock
+    hang: str | None, bound_s: float, autojump_clock: MockClock
 ) -> None:
     made = Rig()
     async with trio.open_nursery() as nursery:
@@ -258,7 +269,7 @@ async def test_cancelling_the_host_stops_and_closes_its_units_within_a_bound(
 
 
 async def test_supervision_and_host_together_keep_a_simulated_unit_running(
-    autojump_clock: trio.testing.MockClock,
+    autojump_clock: MockClock,
 ) -> None:
     core = Supervision(Random(1), {})
     items: dict[str, dict[str, object]] = {}

@@ -1,0 +1,1 @@
+"""Foreign configurations, read into records: bytes in, plain values out, nothing silently mended."""

@@ -1,0 +1,161 @@
+"""The loop that drives a peer: events in, effects out, one function per effect.
+
+Invariant: the peer is called by this task's thread only, never from within itself, and never waits for a disk or a socket.
+"""
+
+from collections import deque
+from collections.abc import Callable
+
+import trio
+
+from mesh.crdt.ledger import Stored, StoreFailed
+from mesh.crdt.replica import Write
+from mesh.effects import Composed, Dial, Effect, Emit, Hangup, NotComposed, Posted, Send, Store, StoreLazily, Stream, Visible
+from mesh.errors import MalformedMessage
+from mesh.events import Received, Tick
+from mesh.ids import Address, NodeId
+from mesh.peer import Event, Peer
+from mesh.runtime.announcer import Announcer
+from mesh.runtime.answers import Answers
+from mesh.runtime.clock import WallClock
+from mesh.runtime.links import Links
+from mesh.runtime.tally import Tally
+from mesh.transport.datagrams import Datagrams
+from mesh.transport.seal import SEAL_BYTES, Opener, Sealer
+from mesh.wire import decode_frame, decode_packet, encode_body, frame_of, join_packet
+
+DATAGRAM_BYTES_MAX = 1_200  # Fits every path that carries IPv6 (RFC 8200 §5), until a path is known to carry more.
+PACKET_OVERHEAD = 32  # Version, sender, array headers.
+ROOM = DATAGRAM_BYTES_MAX - SEAL_BYTES - PACKET_OVERHEAD
+
+Submit = Callable[[int, tuple[Write, ...]], None]
+
+
+class Loop:
+    """Runs one peer on trio."""
+
+    def __init__(self, peer: Peer, clock: WallClock, answers: Answers, announcer: Announcer) -> None:
+        self.peer = peer
+        self.clock = clock
+        self.tally = Tally()
+        self._answers, self._announcer = answers, announcer
+        self._events: deque[Event] = deque()
+        self._running = False
+        self._wake = trio.Event()
+        self._sleeping_until = float("inf")
+
+    def attach(self, links: Links, datagrams: Datagrams, seal: tuple[Sealer, Opener]) -> None:
+        """The network that effects go to."""
+        self._links, self._datagrams = links, datagrams
+        self._sealer, self._opener = seal
+
+    def attach_storage(self, store: Submit, store_lazily: Submit) -> None:
+        """The disks that effects go to."""
+        self._store, self._store_lazily = store, store_lazily
+
+    def tell(self, event: Event) -> None:
+        """Hand an event to the peer, and carry out what it asks for. An effect that causes an event queues it."""
+        self._events.append(event)
+        if self._running:
+            return
+        self._running = True
+        try:
+            while self._events:
+                now = self.clock.now()
+                self._carry_out(self.peer.handle(self._events.popleft(), now))
+        finally:
+            self._running = False
+        if self.peer.deadline() < self._sleeping_until:
+            self._wake.set()
+
+    async def run_ticks(self) -> None:
+        """Tell the peer whenever a deadline has passed, until cancelled."""
+        while True:
+            self._wake = trio.Event()
+            self._sleeping_until = self.peer.deadline()
+            with trio.move_on_after(max(0.0, self._sleeping_until - self.clock.now())):
+                await self._wake.wait()
+            if self.clock.now() >= self.peer.deadline():
+                self.tell(Tick())
+            await trio.lowlevel.checkpoint()
+
+    async def run_datagrams(self) -> None:
+        """Take in datagrams until cancelled."""
+        while True:
+            payload, source = await self._datagrams.receive()
+            self.tally.received(len(payload))
+            try:
+                packet = decode_packet(self._opener.open(payload))
+            except MalformedMessage as error:
+                self.tell_malformed(source, error)
+                continue
+            for message in packet.messages:
+                self.tell(Received(packet.sender, source, message))
+
+    def on_frame(self, node: NodeId, at: Address, frame: bytes) -> None:
+        """Take in one frame of a stream."""
+        self.tally.received(len(frame))
+        try:
+            message = decode_frame(frame)
+        except MalformedMessage as error:
+            self.tell_malformed(at, error)
+            self._links.hangup(node)
+            return
+        self.tell(Received(node, self.peer.roster.address(node) or at, message))
+
+    def tell_malformed(self, source: Address, error: MalformedMessage) -> None:
+        """Say that somebody sent what is no message."""
+        self._announcer.tell(Emit("peer.malformed", {"at": str(source), "reason": str(error)}))
+
+    def on_stored(self, ticket: int, error: Exception | None) -> None:
+        """The writer thread's answer."""
+        self.tell(Stored(ticket) if error is None else StoreFailed(ticket, str(error)))
+
+    def _carry_out(self, effects: list[Effect]) -> None:
+        outgoing: dict[tuple[NodeId, Address], list[bytes]] = {}
+        for effect in effects:
+            match effect:
+                case Send(to, at, message):
+                    outgoing.setdefault((to, at), []).append(encode_body(message))
+                case Stream(to, at, message):
+                    self._stream(to, at, encode_body(message))
+                case Dial(at):
+                    self._links.dial(at)
+                case Hangup(to):
+                    self._links.hangup(to)
+                case Store(ticket, writes):
+                    self._store(ticket, writes)
+                case StoreLazily(writes):
+                    self._store_lazily(0, writes)
+                case Composed() | NotComposed():
+                    self._answers.give(effect)
+                case Visible() | Posted() | Emit():
+                    self._announcer.tell(effect)
+        for (to, at), bodies in outgoing.items():
+            self._send(to, at, bodies)
+
+    def _send(self, to: NodeId, at: Address, bodies: list[bytes]) -> None:
+        """Coalesce bodies into as few datagrams as they fit."""
+        packet: list[bytes] = []
+        size = 0
+        for body in bodies:
+            if len(body) > ROOM:
+                self._stream(to, at, body)
+                continue
+            if size + len(body) > ROOM:
+                self._send_packet(at, packet)
+                packet, size = [], 0
+            packet.append(body)
+            size += len(body)
+        if packet:
+            self._send_packet(at, packet)
+
+    def _send_packet(self, at: Address, bodies: list[bytes]) -> None:
+        payload = self._sealer.seal(join_packet(self.peer.roster.me, bodies))
+        self.tally.sent(len(payload))
+        self._datagrams.send(payload, at)
+
+    def _stream(self, to: NodeId, at: Address, body: bytes) -> None:
+        frame = frame_of(body)
+        self.tally.sent(len(frame))
+        self._links.send(to, at, frame)

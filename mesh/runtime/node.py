@@ -1,0 +1,140 @@
+"""A node: one peer on real disks and sockets, and the door through which this process uses it.
+
+Invariant: what `submit` has returned is on this node's disk; what is read here is durable.
+"""
+
+from contextlib import AbstractContextManager
+
+import trio
+from msgspec import Struct
+
+from mesh import __version__
+from mesh.config import Config
+from mesh.crdt.fingerprint import read_fingerprint
+from mesh.crdt.lines import Context, read_lines
+from mesh.crdt.replica import Reader, Replica
+from mesh.crdt.token import decode_token, encode_token
+from mesh.effects import Composed, NotComposed
+from mesh.errors import StorageError
+from mesh.events import Publish
+from mesh.ids import Address, NodeId
+from mesh.records import Operation, Submit
+from mesh.runtime.announcer import Announcement, Announcer
+from mesh.runtime.answers import Answers
+from mesh.runtime.identity import Identity
+from mesh.runtime.loop import Loop
+from mesh.runtime.rows import Health, MemberRow, Receipt, StateRow
+from mesh.runtime.sightings import Sightings, member_row, owner_name
+
+WRITE_TIMEOUT_S = 20.0  # !CHAOS waits this long for a remote call; a disk that takes longer is as good as broken.
+
+
+class Options(Struct, frozen=True):
+    """Where a node listens and whom it asks first. `port` 0 takes a free one."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    advertise: str = ""  # The host that others should use, where it is not `host`.
+    seeds: tuple[Address, ...] = ()
+    config: Config = Config()
+
+
+class Node:
+    """What the API, the units and the command line see of a running peer. Made by `mesh.runtime.start.open_node`."""
+
+    def __init__(self, identity: Identity, loop: Loop, replica: Replica, answers: Answers, announcer: Announcer) -> None:
+        self.identity = identity
+        self.name = identity.name
+        self.loop = loop
+        self._replica, self._answers, self._announcer = replica, answers, announcer
+        self._started = loop.clock.now()
+        self.sightings = Sightings(loop.peer, self._started)
+        self.storage = "ok"
+
+    @property
+    def address(self) -> Address:
+        """Where this node listens, as it tells others."""
+        return self.loop.peer.roster.own.claim.address
+
+    @property
+    def url(self) -> str:
+        """Where clients are served."""
+        return self.loop.peer.roster.own.claim.api
+
+    async def submit(self, operations: tuple[Operation, ...], author: str, about: dict[str, str]) -> Receipt:
+        """Carry out `operations` as one batch. Durable here when it returns.
+
+        Raises UsageError, NotFound or Refused where a rule is broken, StorageError where the disk failed: nothing was changed then.
+        """
+        request = self._answers.open()
+        self.loop.tell(Submit(request, operations, author, about))
+        with trio.move_on_after(WRITE_TIMEOUT_S):
+            match await self._answers.take(request):
+                case NotComposed(_, error):
+                    raise error
+                case Composed(_, head):
+                    batch = f"{head.writer.hex()}.{head.number}" if head is not None else None
+                    return Receipt(batch, self.token(), changed=head is not None)
+        raise StorageError(f"the disk did not answer within {WRITE_TIMEOUT_S:g} s; whether the write was stored is not known")
+
+    def read(self) -> AbstractContextManager[Reader]:
+        """Open a reader on one committed state. Close it before the next `await`."""
+        return self._replica.read()
+
+    def token(self) -> str:
+        """The causal position of what is durable here."""
+        return encode_token(self.loop.peer.ledger.durable.token())
+
+    async def wait_until_covered(self, token: str, timeout_s: float) -> bool:
+        """Wait until everything that `token` names is applied and durable here. False: it is not, in time."""
+        wanted = decode_token(token)
+        with self._announcer.listen(10_000) as announcements, trio.move_on_after(timeout_s):
+            while not self.loop.peer.ledger.durable.covers(wanted):
+                try:
+                    await announcements.receive()
+                except trio.EndOfChannel:
+                    return self.loop.peer.ledger.durable.covers(wanted)
+            return True
+        return False
+
+    def members(self) -> list[MemberRow]:
+        """Every member ever heard of, by name."""
+        peer = self.loop.peer
+        return sorted((member_row(peer, member) for member in peer.roster.members()), key=lambda row: (row.name, row.node))
+
+    def state(self, prefix: str = "") -> list[StateRow]:
+        """Every item of every board whose topic starts with `prefix`."""
+        return self.sightings.rows(prefix, self.loop.clock.now())
+
+    def health(self) -> Health:
+        """How this node is. Fingerprint and token come from one committed state."""
+        with self.read() as reader:
+            fingerprint = read_fingerprint(reader)
+            context = Context(read_lines(reader))
+        members = self.loop.peer.roster.members()
+        return Health(
+            name=self.name,
+            node=self.identity.node.hex(),
+            mesh=self.identity.mesh.hex(),
+            version=__version__,
+            fingerprint=fingerprint,
+            token=encode_token(context.token()),
+            writers=len(context.lines),
+            members=len(members),
+            reachable=sum(member.reachable for member in members),
+            uptime_s=round(self.loop.clock.now() - self._started, 3),
+            storage=self.storage,
+            held=sum(line.have.number - line.applied.number for line in context.lines.values()),
+        )
+
+    def listen(self, capacity: int = 1000) -> AbstractContextManager[trio.MemoryReceiveChannel[Announcement]]:
+        """Everything that happens from now on. The channel is closed for a listener with more than `capacity` unread."""
+        return self._announcer.listen(capacity)
+
+    def publish(self, topic: str, value: object) -> None:
+        """Set a topic of this node's own board; None takes it away."""
+        self.loop.tell(Publish(topic, value))
+
+    def owner_name(self, node: NodeId) -> str:
+        """What people call a node."""
+        return owner_name(self.loop.peer, node)

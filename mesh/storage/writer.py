@@ -1,0 +1,185 @@
+"""The one thread that writes the ledger's file, with group commit.
+
+Invariant: every ticket is answered once, in the order of submission; and after a failure nothing is stored until the core has
+heard of it, because what it submitted meanwhile builds on what was lost (DESIGN §2.4).
+
+The thread takes all that is queued, within a bound, into one transaction, commits it, and answers its tickets in the loop. When a
+commit fails, each ticket in it fails. So does every later one, until `resume(ticket)` tells the writer that the core has handled
+the failure of `ticket` and dropped its overlay from there on. No counter of epochs is needed, because tickets only grow: a
+submission knows the highest ticket that was resumed when it was made, and is refused while that is less than the ticket that
+failed. The thread runs next to no Python: a second busy thread would starve the loop (DESIGN §3).
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from queue import Empty, SimpleQueue
+from typing import NamedTuple, TypeAlias
+
+import trio
+
+from mesh.crdt.replica import Write
+from mesh.errors import StorageError
+from mesh.storage.environment import LmdbReplica
+
+COMMIT_BYTES_MAX = (
+    4 << 20
+)  # About 40 ms of puts and sync on a slow disk: no ticket waits longer for company than for itself.
+COMMIT_TICKETS_MAX = 512
+
+Done: TypeAlias = Callable[[int, StorageError | None], None]
+
+
+class _Job(NamedTuple):
+    ticket: int
+    resumed: int
+    writes: Sequence[Write]
+
+
+class Writer:
+    """Stores what it is given, and says when it is durable. Made inside the loop; owns the replica from then on.
+
+    `done(ticket, error)` is called in the loop, and never from inside `submit`. Where `error` is not None nothing of the ticket
+    was stored; hand that to the core, then call `resume(ticket)`, then submit what the core wants now.
+    """
+
+    def __init__(self, replica: LmdbReplica, done: Done, token: trio.lowlevel.TrioToken | None = None) -> None:
+        self._replica = replica
+        self._done = done
+        self._token = token or trio.lowlevel.current_trio_token()
+        self._queue: SimpleQueue[_Job | None] = SimpleQueue()
+        self._newest = -1
+        self._resumed = -1
+        self._waiting = 0
+        self._broken = -1  # The thread's: the ticket whose failure the core has to hear of.
+        self._refusal: StorageError | None = None  # The thread's: what later tickets are told.
+        self._ended: StorageError | None = None  # Set once, when the thread is about to end.
+        self._refusing = threading.Lock()  # For the last moments: the thread and the loop may both find leftovers.
+        self._thread = threading.Thread(target=self._run, name=f"writer of {replica.path.name}", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """How many tickets have no answer yet: the load on the disk, for whoever admits writes."""
+        return self._waiting
+
+    def submit(self, ticket: int, writes: Sequence[Write]) -> None:
+        """Store `writes` in one transaction. Never blocks. Tickets grow; the answer comes through `done`."""
+        assert ticket > self._newest, f"ticket {ticket} came after ticket {self._newest}"
+        self._newest = ticket
+        self._waiting += 1
+        self._queue.put(_Job(ticket, self._resumed, writes))
+        if self._ended is not None:
+            self._refuse_leftovers()
+
+    def resume(self, ticket: int) -> None:
+        """The core has handled the failure of `ticket`: what is submitted from now on does not build on it."""
+        self._resumed = max(self._resumed, ticket)
+
+    def close(self) -> None:
+        """Store what is queued, end the thread, and close the file. Blocks; for use outside the loop.
+
+        Answers that have not been delivered are, if the loop goes on.
+        """
+        self._queue.put(None)
+        self._thread.join()
+        self._replica.close()
+
+    async def aclose(self) -> None:
+        """Store what is queued, deliver the answers, end the thread, and close the file. Cancelling does not cut it short."""
+        self._queue.put(None)
+        with trio.CancelScope(shield=True):
+            await trio.to_thread.run_sync(self._thread.join)
+            self._replica.close()
+
+    # ---- in the writer thread ----
+
+    def _run(self) -> None:
+        ending = StorageError(
+            f"the writer of {self._replica.path} was closed. Nothing can be stored until it is opened again."
+        )
+        try:
+            self._replica.keep_writing_for_this_thread()
+            self._serve()
+        except BaseException as problem:
+            ending = StorageError(f"the thread that writes {self._replica.path} died of {problem!r}. Restart the node.")
+        finally:
+            self._ended = ending
+            self._refuse_leftovers()
+
+    def _serve(self) -> None:
+        while (job := self._queue.get()) is not None:
+            if job.resumed < self._broken:
+                self._answer((job.ticket,), self._refusal)
+            else:
+                self._store(job)
+
+    def _store(self, first: _Job) -> None:
+        tickets = [first.ticket]
+        try:
+            self._commit(first, tickets)
+        except StorageError as problem:
+            self._fail(tickets, problem)
+        except BaseException as problem:
+            self._fail(
+                tickets, StorageError(f"{self._replica.path} was not written: {problem!r}. Report this as a fault.")
+            )
+            if not isinstance(problem, Exception):
+                raise
+        else:
+            self._answer(tickets, None)
+
+    def _commit(self, first: _Job, tickets: list[int]) -> None:
+        """Commit `first` and what is queued behind it. What follows on a job that is not refused is not refused either."""
+        with self._replica.change() as change:
+            change.apply(first.writes)
+            while change.size < COMMIT_BYTES_MAX and len(tickets) < COMMIT_TICKETS_MAX:
+                job = self._poll()
+                if job is None:
+                    return
+                tickets.append(job.ticket)
+                change.apply(job.writes)
+
+    def _poll(self) -> _Job | None:
+        try:
+            job = self._queue.get_nowait()
+        except Empty:
+            return None
+        if job is None:
+            self._queue.put(None)  # The mark to end is for `_serve`, after this commit.
+        return job
+
+    def _fail(self, tickets: list[int], problem: StorageError) -> None:
+        self._broken = tickets[0]
+        self._refusal = StorageError(f"not stored, because what it builds on was lost: {problem}")
+        self._answer(tickets, problem)
+
+    def _refuse_leftovers(self) -> None:
+        with self._refusing:
+            while True:
+                try:
+                    job = self._queue.get_nowait()
+                except Empty:
+                    return
+                if job is not None:
+                    self._answer((job.ticket,), self._ended)
+
+    def _answer(self, tickets: Sequence[int], error: StorageError | None) -> None:
+        try:
+            self._token.run_sync_soon(self._deliver, tickets, error)
+        except trio.RunFinishedError:
+            return  # The loop is gone, and everyone who could have listened with it.
+
+    # ---- in the loop again ----
+
+    def _deliver(self, tickets: Sequence[int], error: StorageError | None) -> None:
+        for ticket in tickets:
+            self._waiting -= 1
+            self._done(ticket, error)
+
+
+def write_now(replica: LmdbReplica, writes: Iterable[Write]) -> None:
+    """Store `writes` in one transaction and wait for the disk: for start-up, before there is a loop or a writer.
+
+    Raises StorageError; the file is then as it was.
+    """
+    replica.write(writes)
