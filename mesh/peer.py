@@ -43,7 +43,18 @@ from mesh.records import Opened, Records, Submit
 from mesh.security.trust import Trust
 
 Event = (
-    Received | Connected | Disconnected | DialFailed | Stored | StoreFailed | Publish | Submit | Known | Leave | Tick
+    Received
+    | Connected
+    | Disconnected
+    | DialFailed
+    | Stored
+    | StoreFailed
+    | OpenEra
+    | Publish
+    | Submit
+    | Known
+    | Leave
+    | Tick
 )
 _Said = Effect | LedgerEffect | Fresh | OwnHead
 
@@ -118,7 +129,7 @@ class Peer:
                 work += self._membership.handle(event, now)
             case DialFailed() | Known():
                 work += self._redial.handle(event, now)
-            case Stored() | StoreFailed():
+            case Stored() | StoreFailed() | OpenEra():
                 work += self.ledger.handle(event, now)
             case Publish():
                 work += self._posting.handle(event, now)

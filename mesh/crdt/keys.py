@@ -12,6 +12,7 @@ FIELD_BYTES_MAX = 230  # 32 + 240 + 230 and two separators fit a key.
 
 ERA = b"era"  # META: the nonce of this node's writer.
 BOOT = b"boot"  # META: the newest boot of this node.
+OPENS = b"opens"  # META: how often this database was opened; compared with a counter outside of it.
 
 
 def batch_key(writer: WriterId, number: int) -> bytes:

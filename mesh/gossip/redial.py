@@ -47,9 +47,11 @@ class Redial:
                 if at not in self._known and at != self._roster.own.claim.address:
                     self._known.append(at)
                 return []
-            case Connected(_, at) | DialFailed(at):
+            case Connected(_, at, True) | DialFailed(at):
                 self._tried[at] = now
                 return []
+            case Connected():
+                return []  # It came to us, from a port where it does not listen.
             case Tick():
                 return self._on_tick(now)
 

@@ -56,8 +56,7 @@ class _Reading:
                 self._notes.note(f"{where}.{name}", "(not shown)", "a key, never configuration: left out")
             elif name not in (*SERVER_KEYS, *KEY_PAIR):
                 self._notes.note(f"{where}.{name}", server[name], "an unknown field: left out")
-        prefix = f"{where}." if where else ""
-        for path, unit in objects(server.get("cu_desc"), f"{prefix}cu_desc", self._notes):
+        for path, unit in objects(server.get("cu_desc"), f"{where}.cu_desc", self._notes):
             self._read_unit(unit, path, alias)
 
     def _server_alias(self, server: Raw, where: str) -> str | None:
@@ -167,9 +166,9 @@ def _servers(document: object) -> list[tuple[str, object]]:
         if isinstance(servers := document.get("us"), list) and not _is_later(document):
             return [(f"us[{place}]", server) for place, server in enumerate(servers)]
         if "unit_server_alias" in document and "cu_desc" in document:
-            return [("", document)]
+            return [("$", document)]
         if "cu_id" in document:
-            return [("", {"unit_server_alias": document.get("unit_server_alias"), "cu_desc": [document]})]
+            return [("$", {"unit_server_alias": document.get("unit_server_alias"), "cu_desc": [document]})]
     todo = "export it with the MDS command line tool, or write it as examples/beamline.json is written"
     if isinstance(document, dict) and (found := [name for name in LATER_GENERATION if name in document]):
         todo = f"it has {found[0]!r} and looks like a newer export; use the importer for unit-server or dashboard files"
@@ -193,17 +192,11 @@ def _parsed(data: bytes) -> object:
         raise _not_json(error, data) from None
     except UnicodeError as error:
         raise UsageError(
-            f"the file is not UTF-8 text: {error.reason} at {error.start}" if _has_place(error) else "not UTF-8 text",
-            rule="JSON in UTF-8",
-            todo="convert the file to UTF-8",
+            f"the file is not UTF-8 text: {error}", rule="JSON in UTF-8", todo="convert the file to UTF-8"
         ) from None
     except (ValueError, RecursionError) as error:
         raise UsageError(f"the file cannot be read: {error}", rule="JSON in UTF-8", todo="correct the file") from None
     return document
-
-
-def _has_place(error: UnicodeError) -> bool:
-    return isinstance(error, UnicodeDecodeError | UnicodeEncodeError)
 
 
 def _no_constant(name: str) -> object:

@@ -3,6 +3,8 @@
 Invariant: what comes out has the shape of a unit whatever comes in; whatever was left out or mended is noted.
 """
 
+from collections.abc import Mapping
+
 from mesh.errors import UsageError
 from mesh.importers.imported import Notes
 from mesh.model.collections import reversed_limits
@@ -72,7 +74,7 @@ def objects(value: object, where: str, notes: Notes) -> list[tuple[str, Raw]]:
     return found
 
 
-def _desired(flags: Raw) -> str:
+def _desired(flags: Mapping[str, object]) -> str:
     """What the unit server would do at start-up: nothing happens to a unit that is not loaded, and a missing flag is true."""
     load, init, start = (flags.get(name, True) for name in FLAGS)
     if load and init:

@@ -1,7 +1,7 @@
 """The one clock of a node: seconds since 1970 that never go back.
 
-Invariant: it starts at the machine's wall clock and runs at the pace of its monotonic clock; a wall clock that is set while the node
-runs changes nothing before the next start.
+Invariant: it starts at the machine's wall clock and runs at the pace of its monotonic clock; a wall clock that is set while
+the node runs changes nothing before the next start.
 """
 
 import time

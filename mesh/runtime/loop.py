@@ -10,7 +10,20 @@ import trio
 
 from mesh.crdt.ledger import Stored, StoreFailed
 from mesh.crdt.replica import Write
-from mesh.effects import Composed, Dial, Effect, Emit, Hangup, NotComposed, Posted, Send, Store, StoreLazily, Stream, Visible
+from mesh.effects import (
+    Composed,
+    Dial,
+    Effect,
+    Emit,
+    Hangup,
+    NotComposed,
+    Posted,
+    Send,
+    Store,
+    StoreLazily,
+    Stream,
+    Visible,
+)
 from mesh.errors import MalformedMessage
 from mesh.events import Received, Tick
 from mesh.ids import Address, NodeId
@@ -28,7 +41,8 @@ DATAGRAM_BYTES_MAX = 1_200  # Fits every path that carries IPv6 (RFC 8200 §5), 
 PACKET_OVERHEAD = 32  # Version, sender, array headers.
 ROOM = DATAGRAM_BYTES_MAX - SEAL_BYTES - PACKET_OVERHEAD
 
-Submit = Callable[[int, tuple[Write, ...]], None]
+StoreTicket = Callable[[int, tuple[Write, ...]], None]
+Post = Callable[[tuple[Write, ...]], None]
 
 
 class Loop:
@@ -38,6 +52,7 @@ class Loop:
         self.peer = peer
         self.clock = clock
         self.tally = Tally()
+        self.on_posted: Callable[[Posted], None] = lambda posted: None
         self._answers, self._announcer = answers, announcer
         self._events: deque[Event] = deque()
         self._running = False
@@ -49,9 +64,9 @@ class Loop:
         self._links, self._datagrams = links, datagrams
         self._sealer, self._opener = seal
 
-    def attach_storage(self, store: Submit, store_lazily: Submit) -> None:
+    def attach_storage(self, store: StoreTicket, post: Post) -> None:
         """The disks that effects go to."""
-        self._store, self._store_lazily = store, store_lazily
+        self._store, self._post = store, post
 
     def tell(self, event: Event) -> None:
         """Hand an event to the peer, and carry out what it asks for. An effect that causes an event queues it."""
@@ -126,10 +141,13 @@ class Loop:
                 case Store(ticket, writes):
                     self._store(ticket, writes)
                 case StoreLazily(writes):
-                    self._store_lazily(0, writes)
+                    self._post(writes)
                 case Composed() | NotComposed():
                     self._answers.give(effect)
-                case Visible() | Posted() | Emit():
+                case Posted():
+                    self.on_posted(effect)
+                    self._announcer.tell(effect)
+                case Visible() | Emit():
                     self._announcer.tell(effect)
         for (to, at), bodies in outgoing.items():
             self._send(to, at, bodies)

@@ -3,6 +3,7 @@
 Invariant: what `submit` has returned is on this node's disk; what is read here is durable.
 """
 
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 
 import trio
@@ -25,8 +26,17 @@ from mesh.runtime.identity import Identity
 from mesh.runtime.loop import Loop
 from mesh.runtime.rows import Health, MemberRow, Receipt, StateRow
 from mesh.runtime.sightings import Sightings, member_row, owner_name
+from mesh.transport.prefixed import PrefixedStream
 
 WRITE_TIMEOUT_S = 20.0  # !CHAOS waits this long for a remote call; a disk that takes longer is as good as broken.
+
+
+OnHttp = Callable[[PrefixedStream, bytes | None], Awaitable[None]]
+
+
+async def turn_away(stream: PrefixedStream, certificate: bytes | None) -> None:
+    """What a node does with clients while no API is attached to it."""
+    await stream.send_all(b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
 
 
 class Options(Struct, frozen=True):
@@ -42,14 +52,18 @@ class Options(Struct, frozen=True):
 class Node:
     """What the API, the units and the command line see of a running peer. Made by `mesh.runtime.start.open_node`."""
 
-    def __init__(self, identity: Identity, loop: Loop, replica: Replica, answers: Answers, announcer: Announcer) -> None:
+    def __init__(
+        self, identity: Identity, loop: Loop, replica: Replica, answers: Answers, announcer: Announcer
+    ) -> None:
         self.identity = identity
         self.name = identity.name
         self.loop = loop
         self._replica, self._answers, self._announcer = replica, answers, announcer
         self._started = loop.clock.now()
         self.sightings = Sightings(loop.peer, self._started)
+        loop.on_posted = lambda posted: self.sightings.note(posted, loop.clock.now())
         self.storage = "ok"
+        self.on_http: OnHttp = turn_away
 
     @property
     def address(self) -> Address:
@@ -75,7 +89,9 @@ class Node:
                 case Composed(_, head):
                     batch = f"{head.writer.hex()}.{head.number}" if head is not None else None
                     return Receipt(batch, self.token(), changed=head is not None)
-        raise StorageError(f"the disk did not answer within {WRITE_TIMEOUT_S:g} s; whether the write was stored is not known")
+        raise StorageError(
+            f"the disk did not answer within {WRITE_TIMEOUT_S:g} s; whether the write was stored is not known"
+        )
 
     def read(self) -> AbstractContextManager[Reader]:
         """Open a reader on one committed state. Close it before the next `await`."""
@@ -100,7 +116,9 @@ class Node:
     def members(self) -> list[MemberRow]:
         """Every member ever heard of, by name."""
         peer = self.loop.peer
-        return sorted((member_row(peer, member) for member in peer.roster.members()), key=lambda row: (row.name, row.node))
+        return sorted(
+            (member_row(peer, member) for member in peer.roster.members()), key=lambda row: (row.name, row.node)
+        )
 
     def state(self, prefix: str = "") -> list[StateRow]:
         """Every item of every board whose topic starts with `prefix`."""

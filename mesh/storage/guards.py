@@ -2,10 +2,10 @@
 
 Invariant: the guard never counts more opens than the database it was written for, so a database that counts fewer was rolled back.
 
-At each start: `verdict = guard.check(n)` with the counter `n` in the database, then store `guard.next_count(n)` in the database,
-durably, then `guard.advance(…)` with the same number, all of it before the first write of the node. A crash between the last two
-leaves the database one ahead, which is no offence. What it can't see is a file that is rolled back in place to a copy made since its
-last open; the peers, who know the node's own head, see that.
+At each start: `verdict = guard.check(n)` with the counter `n` in the database; then store `guard.next_count(n)` in the database,
+durably; then `guard.advance(…)` with the same number; all of it before the first write of the node. A crash between the last two
+leaves the database one ahead, which is no offence (at the very first open it costs an era). What the guard can't see is a file that
+is overwritten in place with a copy made since its last open; the peers, who know the node's own head, see that.
 """
 
 import os

@@ -1,6 +1,6 @@
 """The thread that writes what nobody waits for: boards and the peer book.
 
-Invariant: at most one commit in `pause_s`, with the newest value of each key; what waits is bounded, and what is dropped is counted.
+Invariant: at most one commit in `pause_s`, with the newest value of each key; what waits is bounded, what is dropped is counted.
 """
 
 import threading

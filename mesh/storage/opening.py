@@ -115,7 +115,7 @@ def _verify(path: Path) -> None:
     if not _size(path):
         return
     try:
-        problems: list[str] = verify(str(path))
+        problems: list[str] = verify(str(path))  # type: ignore[no-untyped-call]
     except VerifyError as problem:
         problems = [str(problem)]
     except OSError as problem:
