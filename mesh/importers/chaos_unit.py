@@ -3,6 +3,7 @@
 Invariant: what comes out has the shape of a unit whatever comes in; whatever was left out or mended is noted.
 """
 
+import json
 from collections.abc import Mapping
 
 from mesh.errors import UsageError
@@ -32,8 +33,7 @@ def unit_of(raw: Raw, key: str, where: str, notes: Notes) -> Raw:
     """The record of the unit `key`, without template and server. Missing keys stay missing: no default is written down."""
     flags = {name: value for name in FLAGS if (value := _flag(raw, name, where, notes)) is not None}
     record: Raw = {"desired": _desired(flags), **flags, **_numbers(raw, where, notes)}
-    parameters = raw.get("cu_param")
-    if parameters not in (None, ""):
+    if parameters := _parameters(raw.get("cu_param"), f"{where}.cu_param", notes):
         record["load_parameters"] = parameters
     if drivers := _drivers(raw, where, notes):
         record["drivers"] = drivers
@@ -105,6 +105,15 @@ def _numbers(raw: Raw, where: str, notes: Notes) -> Raw:
             notes.note(f"{where}.{theirs}", value, f"read as {int(meaning)}")
         found[ours] = int(meaning)
     return found
+
+
+def _parameters(value: object, where: str, notes: Notes) -> str:
+    """Load parameters are a text, which often holds JSON; JSON that stands there bare becomes such a text."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    text = json.dumps(value, ensure_ascii=False)
+    notes.note(where, value, "not a string: kept as JSON in a string")
+    return text
 
 
 def _drivers(raw: Raw, where: str, notes: Notes) -> list[Raw]:
