@@ -4,7 +4,7 @@ Invariant: what comes out has the shape of a unit whatever comes in; whatever wa
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from mesh.errors import UsageError
 from mesh.importers.imported import Notes
@@ -58,20 +58,16 @@ def class_of(raw: Raw, where: str, notes: Notes) -> tuple[str, str] | None:
     return name, key
 
 
-def objects(value: object, where: str, notes: Notes) -> list[tuple[str, Raw]]:
+def objects(value: object, where: str, notes: Notes) -> Iterator[tuple[str, Raw]]:
     """The objects in a list, each with its path. What is no list, or no object in it, is noted and left out."""
-    if value is None:
-        return []
-    if not isinstance(value, list):
+    if value is not None and not isinstance(value, list):
         notes.note(where, value, "not a list: left out")
-        return []
-    found: list[tuple[str, Raw]] = []
-    for place, item in enumerate(value):
+        return
+    for place, item in enumerate(value or []):
         if isinstance(item, dict):
-            found.append((f"{where}[{place}]", item))
+            yield f"{where}[{place}]", item
         else:
             notes.note(f"{where}[{place}]", item, "not an object: left out")
-    return found
 
 
 def _desired(flags: Mapping[str, object]) -> str:

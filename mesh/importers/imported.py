@@ -25,7 +25,7 @@ class Irregularity(Struct, frozen=True):
 
 
 class Import(Struct, frozen=True):
-    """The records that a file asks for, in a stable order, and its irregularities in the order of the file."""
+    """The records that a file asks for, in a stable order, and its irregularities, server by server and unit by unit."""
 
     records: dict[RecordId, dict[str, object]]
     irregularities: list[Irregularity]

@@ -1,6 +1,7 @@
 """The journal: everything worth knowing that happens in a node, as JSON lines on stderr.
 
-Invariant: the lines are made from the same values that watches and metrics see; writing them can be slow and loses nothing but lines.
+Invariant: the lines are made from the same values that watches and metrics see; a slow
+reader of them loses lines and nothing else.
 """
 
 import sys

@@ -112,6 +112,13 @@ class LmdbReplica:
             raise
         return cls(place, lock, environment, databases)
 
+    @property
+    def commits(self) -> int:
+        """How many transactions have been committed to the file since it was made."""
+        self._check_usable()
+        count: int = self._environment.info()["last_txnid"]
+        return count
+
     @contextmanager
     def read(self) -> Iterator[Reader]:
         """Open a reader on the newest committed state. Close it before the next `await`."""

@@ -105,8 +105,14 @@ def test_what_is_missing_stays_missing() -> None:
 
 @pytest.mark.parametrize(
     ("flags", "desired"),
-    [((True, True, True), "START"), ((True, True, False), "INIT"), ((True, False, True), "DEINIT")]
-    + [((False, True, True), "DEINIT"), ((True, True, None), "START"), ((None, None, False), "INIT")],
+    [
+        ((True, True, True), "START"),
+        ((True, True, False), "INIT"),
+        ((True, False, True), "DEINIT"),
+        ((False, True, True), "DEINIT"),
+        ((True, True, None), "START"),
+        ((None, None, False), "INIT"),
+    ],
 )
 def test_the_desired_state_is_what_the_unit_server_would_do(flags: tuple[bool | None, ...], desired: str) -> None:
     names = ("auto_load", "auto_init", "auto_start")
@@ -222,8 +228,10 @@ def test_a_truncated_file_is_refused_with_the_place_and_what_to_do() -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"[]", b"5", b"{}", b'{"us": {}}', b'{"ndk_uid": "X", "cu_desc": []}', b'{"agents": [], "us": []}']
-    + [b'{"us": [}', b"\xff\xfe", b'{"us": [NaN]}', b'{"us": ["\\ud800"]}', b"[" * 100_000],
+    [
+        *(b"", b"[]", b"5", b"{}", b'{"us": {}}', b'{"ndk_uid": "X", "cu_desc": []}', b'{"agents": [], "us": []}'),
+        *(b'{"us": [}', b"\xff\xfe", b'{"us": [NaN]}', b'{"us": ["\\ud800"]}', b"[" * 100_000),
+    ],
 )
 def test_what_is_no_such_file_is_refused_with_what_to_do(data: bytes) -> None:
     with pytest.raises(UsageError) as refused:
