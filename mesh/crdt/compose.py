@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from mesh.crdt.batch import Change, Kind, encode_value
 from mesh.crdt.cell import Cell, decode_cell
+from mesh.crdt.fates import value_fault
 from mesh.crdt.keys import cell_key, name_fault, record_prefix
 from mesh.crdt.replica import Reader, Table
 from mesh.errors import UsageError
@@ -44,8 +45,22 @@ Edit = Put | Clear | Bury | Restore
 
 
 def changes_of(reader: Reader, edits: tuple[Edit, ...]) -> tuple[Change, ...]:
-    """The changes that carry out `edits` on the state that `reader` sees. Raises UsageError for names out of bounds."""
-    return tuple(_change_of(reader, edit) for edit in edits)
+    """The changes that carry out `edits` on the state that `reader` sees.
+
+    Raises UsageError for what would make a void batch: names out of bounds, no value, two edits of one cell.
+    """
+    changes = tuple(_change_of(reader, edit) for edit in edits)
+    seen: set[tuple[RecordId, str]] = set()
+    for change in changes:
+        if (cell := (change.record, change.field)) in seen:
+            raise UsageError(
+                f"{change.record}: {change.field or 'the record itself'} is changed twice in one write",
+                field=change.field or "key",
+                rule="one write changes a field at most once",
+                todo="keep the last of the two, or make two writes",
+            )
+        seen.add(cell)
+    return changes
 
 
 def _change_of(reader: Reader, edit: Edit) -> Change:
@@ -55,13 +70,29 @@ def _change_of(reader: Reader, edit: Edit) -> Change:
     match edit:
         case Put():
             over = _dots(_cell(reader, edit.record, field))
-            return Change(edit.record, field, Kind.PUT, encode_value(edit.value), over)
+            return Change(edit.record, field, Kind.PUT, _encoded(edit), over)
         case Clear():
             return Change(edit.record, field, Kind.CLEAR, b"", _dots(_cell(reader, edit.record, field)))
         case Bury():
             return Change(edit.record, "", Kind.BURY, b"", _record_dots(reader, edit.record))
         case Restore():
             return Change(edit.record, "", Kind.RESTORE, b"", _dots(_cell(reader, edit.record, "")))
+
+
+def _encoded(edit: Put) -> bytes:
+    try:
+        value = encode_value(edit.value)
+        fault = value_fault(value)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        value, fault = b"", str(error)
+    if fault:
+        raise UsageError(
+            f"{edit.record}: {edit.field} has a value that cannot be kept: {fault}",
+            field=edit.field,
+            rule="a JSON value, whose whole numbers fit 64 bits",
+            todo="write a large number as text",
+        )
+    return value
 
 
 def _cell(reader: Reader, record: RecordId, field: str) -> Cell:

@@ -4,6 +4,8 @@ Invariant: a batch enters the log only if its signature holds and it follows on 
 wrong with one batch is said and holds up its own writer alone.
 """
 
+from enum import Enum, auto
+
 from msgspec import Struct
 
 from mesh.crdt.apply import apply_batch
@@ -22,6 +24,15 @@ HELD_PER_WRITER_MAX = 1024  # One writer that waits for something lost may not f
 
 Blocked = dict[WriterId, tuple[WriterId, int] | None]
 """Writers whose next batch is held, and the (writer, number) that it waits for, where it waits for one."""
+
+
+class Step(Enum):
+    """Where a batch stands on the chain of its writer, as far as the chain is held here."""
+
+    NEXT = auto()
+    KNOWN = auto()
+    GAP = auto()
+    FORK = auto()
 
 
 class Place(Struct, frozen=True):
@@ -60,7 +71,10 @@ class Fold:
     def admit(self, batch: Batch) -> None:
         """Put a peer's batch into the log and apply what can be applied. Raises MalformedMessage for a forged or broken one."""
         opened = open_batch(batch, self._place.mesh)
-        if not self._follows(opened):
+        step = self._step(opened)
+        if step is Step.GAP:
+            self.gap = True
+        if step in (Step.GAP, Step.KNOWN):
             return
         content = opened.content
         line = self._place.context.lines.get(content.writer)
@@ -69,28 +83,29 @@ class Fold:
             raise MalformedMessage(
                 f"batch {content.number} of writer {short(content.writer)} is not signed by its writer"
             )
-        self._take(opened, key)
+        if step is Step.FORK:  # Only now: anybody can write a batch that is not signed, and cry fork.
+            self._tell_fork(opened)
+        else:
+            self._take(opened, key)
 
     def add_own(self, batch: Batch, key: bytes) -> None:
         """Put a batch that this node has just signed into the log and apply it."""
         opened = open_batch(batch, self._place.mesh)
-        assert self._follows(opened), f"own batch {opened.content.number} does not follow on the own chain"
+        assert self._step(opened) is Step.NEXT, f"own batch {opened.content.number} does not follow on the own chain"
         self._take(opened, key)
 
-    def _follows(self, opened: OpenBatch) -> bool:
-        """Whether a batch is the next one of its writer. Otherwise it is known, or a gap or a fork and noted as such."""
+    def _step(self, opened: OpenBatch) -> Step:
+        """Where a batch stands on the chain of its writer."""
         content = opened.content
         line = self._place.context.lines.get(content.writer)
         have = line.have if line is not None else Head(content.writer, 0, NO_BATCH)
         if content.number > have.number + 1:
-            self.gap = True
-            return False
-        known = content.number <= have.number
-        other = content.number == have.number and opened.hash != have.hash
-        if other or (not known and content.previous != have.hash):
-            self._tell_fork(opened)
-            return False
-        return not known
+            return Step.GAP
+        if content.number == have.number + 1:
+            return Step.NEXT if content.previous == have.hash else Step.FORK
+        row = self._reader.get(Table.BATCHES, batch_key(*_place_of(opened)))
+        assert row is not None, f"batch {content.number} of {content.writer.hex()} is in the context, not in the log"
+        return Step.KNOWN if decode_batch(row).content == opened.batch.content else Step.FORK
 
     def _certificate(self, wanted: CertificateHash) -> Certificate:
         raw = self._reader.get(Table.CERTIFICATES, wanted)
@@ -133,8 +148,18 @@ class Fold:
             assert row is not None, (
                 f"batch {line.applied.number + 1} of {writer.hex()} is in the context, not in the log"
             )
-            self._settle(open_batch(decode_batch(row), self._place.mesh))
+            try:
+                opened = open_batch(decode_batch(row), self._place.mesh)
+            except MalformedMessage as error:  # Kept under older rules, and nonsense under these; or a bad disk.
+                self._hold_unreadable(writer, line.applied.number + 1, str(error))
+                return
+            self._settle(opened)
             line = self._place.context.lines[writer]
+
+    def _hold_unreadable(self, writer: WriterId, number: int, reason: str) -> None:
+        self._place.blocked[writer] = None
+        self.put(Write(Table.FATES, batch_key(writer, number), f"held: {reason}".encode()))
+        self.news.append(Emit("ledger.held", {"writer": writer.hex(), "number": number, "reason": reason}))
 
     def _settle(self, opened: OpenBatch) -> None:
         """Give the batch that follows on its writer's applied head its fate."""

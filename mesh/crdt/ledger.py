@@ -17,15 +17,17 @@ from mesh.crdt.batch import (
     Batch,
     Change,
     Content,
+    decode_batch,
     encode_content,
     encode_value,
+    hash_content,
 )
 from mesh.crdt.clock import HybridClock
 from mesh.crdt.compose import Edit, changes_of
 from mesh.crdt.effects import Composed, Emit, Gap, LedgerEffect, NotComposed, Stocked, Store, Visible
 from mesh.crdt.era import author_in, read_author
 from mesh.crdt.fold import Blocked, Fold, Place
-from mesh.crdt.keys import ERA
+from mesh.crdt.keys import ERA, batch_key
 from mesh.crdt.lines import Context, read_lines
 from mesh.crdt.overlay import Overlay
 from mesh.crdt.replica import Reader, Replica, Table, Write
@@ -60,6 +62,16 @@ class OpenEra(Struct, frozen=True):
     reason: str
 
 
+class Confirm(Struct, frozen=True):
+    """An author's write that would change nothing: answer `request` once the state that it agrees with is durable."""
+
+    request: int
+
+
+class Retry(Struct, frozen=True):
+    """The moment of `deadline()` has come."""
+
+
 class Stored(Struct, frozen=True):
     """The writes of `ticket` are on disk."""
 
@@ -73,15 +85,16 @@ class StoreFailed(Struct, frozen=True):
     reason: str
 
 
-LedgerEvent = Merge | Compose | OpenEra | Stored | StoreFailed
+LedgerEvent = Merge | Compose | Confirm | OpenEra | Retry | Stored | StoreFailed
 
 
 class _Pending(Struct, frozen=True):
-    """What to say once a ticket is stored."""
+    """What to say once a ticket is stored. `confirms` are requests that agree with it and change nothing."""
 
     fold: Fold
     source: NodeId | None = None
     request: int | None = None
+    confirms: list[int] = []
 
 
 class Ledger:
@@ -116,8 +129,8 @@ class Ledger:
         return self._author.writer
 
     def deadline(self) -> float:
-        """The ledger waits for no moment."""
-        return float("inf")
+        """At once while batches that were held when the replica was opened wait for their one more try; else never."""
+        return 0.0 if self._stale else float("inf")
 
     @contextmanager
     def read(self) -> Iterator[Reader]:
@@ -138,8 +151,12 @@ class Ledger:
                 return self._on_merge(event, now)
             case Compose():
                 return self._on_compose(event, now)
+            case Confirm(request):
+                return self._on_confirm(request)
             case OpenEra(reason):
                 return self._on_open_era(reason)
+            case Retry():
+                return self._on_retry()
             case Stored(ticket):
                 return self._on_stored(ticket)
             case StoreFailed(ticket, reason):
@@ -179,6 +196,23 @@ class Ledger:
             for batch in self._sign_all(changes, compose, now):
                 fold.add_own(batch, self._own.key)
         return self._close(_Pending(fold, None, compose.request))
+
+    def _on_confirm(self, request: int) -> list[LedgerEffect]:
+        if not self._pending:
+            return [Composed(request, None)]
+        self._pending[self._ticket].confirms.append(request)
+        return []
+
+    def _on_retry(self) -> list[LedgerEffect]:
+        stale, self._stale = self._stale, []
+        if not stale:
+            return []
+        with self._overlay.read() as reader:
+            fold = self._fold(reader)
+            for writer in stale:
+                fold.advance(writer)
+            fold.retry()
+        return self._close(_Pending(fold))
 
     def _open_chain(self, fold: Fold) -> None:
         """Before a writer's first batch: keep the nonce of its era, and its certificate."""
@@ -225,7 +259,10 @@ class Ledger:
     def _on_open_era(self, reason: str) -> list[LedgerEffect]:
         self._author = author_in(self._author.certificate, self._entropy(16))
         self._covered = {}
-        return [Emit("ledger.era", {"writer": self.writer.hex(), "reason": reason})]
+        with self._overlay.read() as reader:
+            fold = self._fold(reader)
+            fold.put(Write(Table.META, ERA, self._author.era))  # Now: a restart before the first write must not go back.
+        return [Emit("ledger.era", {"writer": self.writer.hex(), "reason": reason}), *self._close(_Pending(fold))]
 
     def _on_stored(self, ticket: int) -> list[LedgerEffect]:
         pending = self._pending.pop(ticket, None)
@@ -242,12 +279,13 @@ class Ledger:
             said.append(Visible(tuple(fold.visible)))
         if pending.request is not None:
             said.append(Composed(pending.request, self.durable.lines[fold.stocked[-1].content.writer].have))
-        return said
+        return [*said, *(Composed(request, None) for request in pending.confirms)]
 
     def _on_store_failed(self, ticket: int, reason: str) -> list[LedgerEffect]:
         if ticket not in self._pending:
             return []
-        requests = [p.request for p in self._pending.values() if p.request is not None]
+        waiting = self._pending.values()
+        requests = [r for p in waiting for r in (p.request, *p.confirms) if r is not None]
         self._pending.clear()
         self._overlay.drop()
         self._working = self.durable.copy()
@@ -260,11 +298,7 @@ class Ledger:
     def _fold(self, reader: Reader) -> Fold:
         self._ticket += 1
         place = Place(self.mesh, self._trust, self._overlay, self._working, self._blocked)
-        fold = Fold(place, reader, self._ticket)
-        for writer in self._stale:
-            fold.advance(writer)
-        self._stale = []
-        return fold
+        return Fold(place, reader, self._ticket)
 
     def _held_writers(self) -> list[WriterId]:
         """Writers with batches that were held when the replica was opened: each gets one more try."""
@@ -276,6 +310,14 @@ class Ledger:
             return [*pending.fold.news]
         self._pending[self._ticket] = pending
         return [Store(self._ticket, writes)]
+
+    def holds(self, head: Head) -> bool:
+        """Whether exactly this batch is on disk here."""
+        if not 1 <= head.number < 2**63:
+            return False
+        with self._replica.read() as reader:
+            row = reader.get(Table.BATCHES, batch_key(head.writer, head.number))
+        return row is not None and hash_content(decode_batch(row).content) == head.hash
 
     def check(self) -> None:
         """Raise AssertionError where an invariant is broken."""

@@ -52,6 +52,7 @@ class UnitHost:
         self._publish = publish
         self._around = Surroundings(make_driver, report, self._publish_unit, action_timeout_s, now_ms)
         self._nursery: trio.Nursery | None = None
+        self._ended = False
         self._hosted: dict[str, HostedUnit] = {}
         self._tasks: dict[str, trio.CancelScope] = {}
         self._leaving: dict[str, HostedUnit] = {}
@@ -64,12 +65,12 @@ class UnitHost:
                 task_status.started()
                 await self._publish_for_ever()
         finally:
-            self._nursery = None
+            self._ended = True
             await self._shut_down()
 
     def apply(self, effects: Iterable[Effect]) -> None:
-        """Do what Supervision asks. Returns at once; what becomes of it is reported."""
-        for effect in effects:
+        """Do what Supervision asks. Returns at once; what becomes of it is reported. Nothing is done after the end."""
+        for effect in effects if not self._ended else ():
             match effect:
                 case Adopt(unit, spec):
                     self._adopt(unit, spec)

@@ -15,7 +15,9 @@ def test_numbers_are_read_as_the_field_writes_them(text: object, meaning: float)
     assert number(text) == meaning
 
 
-@pytest.mark.parametrize("text", ["", "asse3.t.zip", "inf", "nan", "1_000", "0x", "٣", True, None, [], "9" * 50, 10**400])
+@pytest.mark.parametrize(
+    "text", ["", "asse3.t.zip", "inf", "nan", "1_000", "0x", "٣", True, None, [], "9" * 50, 10**400]
+)
 def test_what_is_no_number_is_none(text: object) -> None:
     assert number(text) is None
 

@@ -2,6 +2,7 @@ from mesh.ids import RecordId
 from mesh.model.dataset import Attribute
 from mesh.model.quantity import AttributeType
 from mesh.model.resolve import Lookup, UnitSpec, resolve
+from mesh.model.unit import DriverEntry
 
 
 def lookup(**records: dict[str, object]) -> Lookup:
@@ -50,3 +51,25 @@ def test_only_the_records_that_count_are_read() -> None:
     read: list[RecordId] = []
     resolve("u", lambda record: read.append(record) or ({"template": "t"} if record.collection == "unit" else None))
     assert read == [RecordId("unit", "u"), RecordId("template", "t")]
+
+
+def test_what_is_out_of_shape_is_left_out_and_the_rest_is_taken() -> None:
+    spec = resolve(
+        "u",
+        lookup(
+            template__t={"implementation": "T", "drivers": [{"name": "Good"}], "defaults": 5},
+            unit__u={
+                "template": "t",
+                "drivers": [{"name": 5}],
+                "schedule_delay_us": "fast",
+                "attributes": {"a": {"type": "real", "max": "5"}, "b": 7},
+            },
+        ),
+    )
+    assert spec == UnitSpec(
+        unit="u",
+        template="t",
+        implementation="T",
+        drivers=(DriverEntry(name="Good"),),
+        attributes={"a": Attribute(max="5"), "b": Attribute()},
+    )

@@ -1,5 +1,3 @@
-from random import Random
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -98,16 +96,3 @@ async def test_a_trip_is_recoverable_and_a_crash_is_not() -> None:
         await driver.cycle()
     with pytest.raises(UsageError):
         await driver.command("dance", {})
-
-
-def test_an_integer_with_a_wide_range_flickers_and_stays_inside() -> None:
-    signal = signal_of("axisID", Attribute(default="255", min="0", max="255"))
-    assert signal is not None
-    assert signal.integer
-    rng, value, shown = Random(1), 255.0, []
-    for _ in range(100):
-        value = signal.follow(value, 255, rng)
-        shown.append(signal.shown(value))
-    assert {type(number) for number in shown} == {int}
-    assert max(shown) == 255
-    assert min(shown) < 255

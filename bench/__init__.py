@@ -1,0 +1,1 @@
+"""The benchmarks: ratios measured in one run against a limit or a peer, never absolute promises."""

@@ -1,0 +1,38 @@
+"""`python -m bench [GROUP …] [--json]`: measure, and print a line per figure."""
+
+import argparse
+import sys
+
+import msgspec
+
+from bench import api, ledger
+from bench.measure import Measure
+
+GROUPS = {"ledger": ledger.measures, "api": api.measures}
+
+
+def main() -> int:
+    """Run the named groups, all of them by default. Exit code 0 whatever was reached: a figure is not a test."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Measure the mesh.")
+    parser.add_argument("groups", nargs="*", metavar="GROUP", help=", ".join(GROUPS))
+    parser.add_argument("--json", action="store_true", help="one JSON object per line")
+    chosen = parser.parse_args()
+    unknown = [group for group in chosen.groups if group not in GROUPS]
+    if unknown:
+        parser.error(f"there is no group {unknown[0]!r}; there are {', '.join(GROUPS)}")
+    for group in chosen.groups or GROUPS:
+        for measure in GROUPS[group]():
+            print(_line(measure, chosen.json), flush=True)
+    return 0
+
+
+def _line(measure: Measure, as_json: bool) -> str:
+    if as_json:
+        return msgspec.json.encode(measure).decode()
+    verdict = {True: "reached", False: "NOT reached", None: ""}[measure.reached]
+    bar = f" (bar {measure.bar:g})" if measure.bar is not None else ""
+    return f"{measure.name}: {measure.value:g} {measure.unit}{bar} {verdict}  {measure.detail}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

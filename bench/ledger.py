@@ -1,0 +1,177 @@
+"""How fast the ledger is, against the bare library calls that it cannot do without."""
+
+import secrets
+import tempfile
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import lmdb
+from msgspec import Struct
+
+from bench.measure import Measure, at_least, at_most, median_of, seconds
+from mesh.crdt.batch import Batch
+from mesh.crdt.compose import Put
+from mesh.crdt.effects import Stocked, Store
+from mesh.crdt.ledger import Compose, Ledger, Merge, Stored
+from mesh.crdt.replica import MemoryReplica, Replica, Table
+from mesh.crdt.view import read_record
+from mesh.ids import MeshId, NodeId, RecordId
+from mesh.runtime.identity import Identity, create_mesh, create_node
+from mesh.runtime.trust import KeyTrust
+from mesh.storage.environment import LEDGER_TABLES, LmdbReplica
+
+NOW = 1_800_000_000.0
+GROUP = 64  # Batches in one message, and so in one transaction.
+VALUE = "a value of 24 bytes long"
+
+
+class Source(Struct, frozen=True):
+    """A writer's batches, for others to take in."""
+
+    identity: Identity
+    batches: tuple[Batch, ...]
+
+    @property
+    def mesh(self) -> MeshId:
+        return self.identity.mesh
+
+
+def measures() -> Iterator[Measure]:
+    """The figures of the ledger."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        create_mesh(place / "mesh", "bench")
+        identity = create_node(place / "a", "a", place / "mesh")
+        single = Source(identity, write_batches(identity, 2_000, 1))
+        yield _single_changes(single, place)
+        large = Source(identity, write_batches(identity, 300, 64))
+        yield _large_batches(large, place)
+        yield from _one_replica(large, place)
+
+
+def write_batches(identity: Identity, count: int, changes: int) -> tuple[Batch, ...]:
+    """Batches of fresh fields, 20 to a record."""
+    replica = MemoryReplica()
+    ledger = Ledger(identity.mesh, KeyTrust(identity), replica, identity.certificate_der, secrets.token_bytes)
+    batches: list[Batch] = []
+    for number in range(count):
+        edits = tuple(_put(number * changes + index) for index in range(changes))
+        for effect in ledger.handle(Compose(number, edits, "bench"), NOW):
+            assert isinstance(effect, Store)
+            replica.write(effect.writes)
+            said = ledger.handle(Stored(effect.ticket), NOW)
+            batches += [opened.batch for s in said if isinstance(s, Stocked) for opened in s.batches]
+    return tuple(batches)
+
+
+def _put(number: int) -> Put:
+    record, field = divmod(number, 20)
+    return Put(RecordId("unit", f"BENCH/GROUP/UNIT{record:06}"), f"attribute{field:02}", VALUE)
+
+
+def take_in(source: Source, replica: MemoryReplica | LmdbReplica) -> Ledger:
+    """A new replica takes in all batches, a message at a time, each stored before it counts."""
+    trust = KeyTrust(source.identity)
+    certificate = source.identity.certificate_der
+    ledger = Ledger(source.mesh, trust, replica, certificate, secrets.token_bytes)
+    batches = iter(source.batches)
+    while group := tuple(islice(batches, GROUP)):
+        for effect in ledger.handle(Merge(NodeId(bytes(16)), group, (certificate,)), NOW):
+            assert isinstance(effect, Store), effect
+            replica.write(effect.writes)
+            ledger.handle(Stored(effect.ticket), NOW)
+    return ledger
+
+
+def _fresh(place: Path, source: Source) -> LmdbReplica:
+    return LmdbReplica.open(place / secrets.token_hex(4), LEDGER_TABLES, mesh=source.mesh, durable=True)
+
+
+def _take_in_s(source: Source, place: Path) -> float:
+    replica = _fresh(place, source)
+    try:
+        return seconds(lambda: take_in(source, replica))
+    finally:
+        replica.close()
+
+
+def _verify_s(source: Source) -> float:
+    trust = KeyTrust(source.identity)
+    key = trust.read_certificate(source.identity.certificate_der).key
+    return seconds(lambda: [trust.verify(key, batch.signature, batch.content) for batch in source.batches])
+
+
+def _single_changes(source: Source, place: Path) -> Measure:
+    ratios = []
+    for _ in range(5):
+        ratios.append(_verify_s(source) / _take_in_s(source, place))
+    ratio = median_of(lambda it=iter(ratios): next(it))
+    rate = len(source.batches) / _verify_s(source)
+    return at_least("ledger.remote_batches", ratio, 0.6, "of bare verify rate", {"verify_per_s": round(rate)})
+
+
+def _large_batches(source: Source, place: Path) -> Measure:
+    changes = 64 * len(source.batches)
+
+    def ratio() -> float:
+        return _bare_puts_s(source, place) / _take_in_s(source, place)
+
+    return at_least("ledger.large_batches", median_of(ratio), 0.25, "of bare puts", {"changes": changes})
+
+
+def _bare_puts_s(source: Source, place: Path) -> float:
+    """The same bytes, one put per change, sixteen batches to a transaction, with bare py-lmdb."""
+    environment = lmdb.open(str(place / secrets.token_hex(4)), map_size=1 << 32)
+    pieces = [[b.content[i * len(b.content) // 64 : (i + 1) * len(b.content) // 64] for i in range(64)] for b in source.batches]
+
+    def put_all() -> None:
+        for start in range(0, len(pieces), 16):
+            with environment.begin(write=True) as change:
+                for number, batch in enumerate(pieces[start : start + 16], start):
+                    for index, piece in enumerate(batch):
+                        change.put(number.to_bytes(8, "big") + index.to_bytes(2, "big"), piece)
+
+    try:
+        return seconds(put_all)
+    finally:
+        environment.close()
+
+
+def _one_replica(source: Source, place: Path) -> Iterator[Measure]:
+    replica = _fresh(place, source)
+    take_in(source, replica)
+    yield _read_record(replica)
+    replica.close()
+    yield _disk(replica.path, source)
+
+
+def _read_record(replica: Replica) -> Measure:
+    record = RecordId("unit", "BENCH/GROUP/UNIT000100")
+    with replica.read() as reader:
+        key, _ = next(iter(reader.scan(Table.CELLS, b"unit\0" + record.key.encode())))
+
+    def view() -> None:
+        for _ in range(1_000):
+            with replica.read() as reader:
+                assert read_record(reader, record) is not None
+
+    def bare() -> None:
+        for _ in range(1_000):
+            with replica.read() as reader:
+                reader.get(Table.CELLS, key)
+
+    ratio = median_of(lambda: seconds(view) / seconds(bare))
+    return at_most("ledger.read_record", ratio, 20, "× one bare get", {"fields": 20})
+
+
+def _disk(path: Path, source: Source) -> Measure:
+    compact = path.parent / secrets.token_hex(4)
+    compact.mkdir()
+    with lmdb.open(str(path), readonly=True, max_dbs=16, lock=False) as raw:
+        raw.copy(str(compact), compact=True)
+    size = (compact / "data.mdb").stat().st_size
+    log = sum(len(batch.content) + len(batch.signature) for batch in source.batches)
+    fields = 64 * len(source.batches)
+    detail: dict[str, float | int | str] = {"bytes_per_field": round(size / fields, 1), "log_per_field": round(log / fields, 1)}
+    return at_most("ledger.disk", size / log, 4, "× its batch bytes", detail)

@@ -1,0 +1,178 @@
+"""Records out of the ledger, as clients see them: one, or a page.
+
+Invariant: no reader is open across an `await`, none is open for longer than about SLICE_S, and a token is never newer than what
+it stands beside.
+"""
+
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
+
+import msgspec
+import trio
+from msgspec import Struct
+
+from mesh.api.faults import Behind, Buried
+from mesh.api.shapes import Change, Conflict, GetRecord, ListRecords, Reading, RecordAnswer, RecordPage, RecordRow
+from mesh.api.shapes import SiblingValue
+from mesh.crdt.batch import Kind
+from mesh.crdt.cell import Cell, Sibling
+from mesh.crdt.clock import seconds_of
+from mesh.crdt.lines import Context, read_lines
+from mesh.crdt.replica import Reader
+from mesh.crdt.token import encode_token
+from mesh.crdt.view import StoredRecord, read_record, scan_records, value_of
+from mesh.errors import NotFound
+from mesh.ids import RecordId, WriterId
+from mesh.model.fields import unflatten
+from mesh.model.naming import check_collection, check_key
+from mesh.runtime.node import Node
+
+SLICE_S = 0.002  # DESIGN §3: queries run on the loop in slices of at most 2 ms.
+SCANNED_MAX = 20_000  # Records that one call looks at; then it answers with what it found and where to go on.
+
+Position = dict[WriterId, int]
+
+
+class Slice(Struct, frozen=True):
+    """Records read from one committed state, and that state's position."""
+
+    records: list[StoredRecord]
+    position: Position
+
+
+def position_of(reader: Reader) -> Position:
+    """What is applied of every writer in the state that `reader` sees."""
+    return Context(read_lines(reader)).token()
+
+
+async def catch_up(node: Node, params: Reading) -> None:
+    """Wait until this peer has what `after` names. Raises Behind, and UsageError for what is no token."""
+    if params.after and not await node.wait_until_covered(params.after, params.timeout_s):
+        raise Behind(f"{node.name} has not yet applied everything that the token names, after {params.timeout_s:g} s")
+
+
+async def get_record(node: Node, params: GetRecord) -> RecordAnswer:
+    """One record. Raises NotFound, Buried, Behind, UsageError."""
+    check_key(params.collection, params.key)
+    await catch_up(node, params)
+    record = RecordId(params.collection, params.key)
+    with node.read() as reader:
+        stored, token = read_record(reader, record), encode_token(position_of(reader))
+    if stored is not None and stored.buried:
+        raise _buried(stored)
+    if stored is None or not stored.exists:
+        raise NotFound(
+            f"there is no {record.collection} {record.key!r} at {node.name}", field="key", todo="list the collection"
+        )
+    row = row_of(stored)
+    return RecordAnswer(row.collection, row.key, row.value, row.conflicts, row.changed, token)
+
+
+async def list_records(node: Node, params: ListRecords) -> RecordPage:
+    """A page of records, by key. Raises Behind, UsageError."""
+    check_collection(params.collection)
+    await catch_up(node, params)
+    wanted, items, looked, token = Filter(params), [], 0, ""
+    async with aclosing(slices(node, params.collection, params.prefix, params.after_key)) as parts:
+        async for part in parts:
+            token = token or encode_token(part.position)
+            for stored in part.records:
+                looked += 1
+                if row := wanted.row(stored):
+                    items.append(row)
+                if len(items) >= params.limit or looked >= SCANNED_MAX:
+                    return RecordPage(items, stored.record.key, token)
+    return RecordPage(items, None, token)
+
+
+async def slices(node: Node, collection: str, prefix: str = "", after_key: str = "") -> AsyncIterator[Slice]:
+    """All records of a collection, buried ones too, in slices; other tasks run between two slices. At least one slice."""
+    while True:
+        with node.read() as reader:
+            position = position_of(reader)
+            records = list(_for_a_while(scan_records(reader, collection, prefix, after_key)))
+        yield Slice(records, position)
+        if not records:
+            return
+        after_key = records[-1].record.key
+        await trio.lowlevel.checkpoint()
+
+
+def _for_a_while(records: Iterator[StoredRecord]) -> Iterator[StoredRecord]:
+    end = time.perf_counter() + SLICE_S
+    for record in records:
+        yield record
+        if time.perf_counter() > end:
+            return
+
+
+class Filter:
+    """What a list asks for: labels, text, and whether it is about buried records."""
+
+    def __init__(self, params: ListRecords) -> None:
+        self._labels = params.labels
+        self._text = params.text.casefold()
+        self._buried = params.buried
+
+    def row(self, stored: StoredRecord) -> RecordRow | None:
+        """The record, if it is asked for."""
+        if stored.buried != self._buried or not (stored.buried or stored.exists):
+            return None
+        value = unflatten(stored.fields())
+        if not has_labels(value, self._labels) or not has_text(stored.record.key, value, self._text):
+            return None
+        return row_of(stored, value)
+
+
+def has_labels(value: dict[str, object], labels: dict[str, str]) -> bool:
+    """Whether the record carries all of `labels`."""
+    held = value.get("labels")
+    return not labels or (isinstance(held, dict) and all(held.get(name) == wanted for name, wanted in labels.items()))
+
+
+def has_text(key: str, value: dict[str, object], text: str) -> bool:
+    """Whether `text` (case-folded) stands in the key or anywhere in the record's JSON."""
+    if not text or text in key.casefold():
+        return True
+    written = msgspec.json.encode(text)[1:-1].decode()  # As JSON escapes it.
+    return written in msgspec.json.encode(value).decode().casefold()
+
+
+def row_of(stored: StoredRecord, value: dict[str, object] | None = None) -> RecordRow:
+    """A stored record as clients see it."""
+    newest = stored.newest()
+    return RecordRow(
+        collection=stored.record.collection,
+        key=stored.record.key,
+        value=unflatten(stored.fields()) if value is None else value,
+        conflicts=[_conflict(field, stored.cells[field]) for field in stored.conflicts()],
+        changed=Change(newest.author, seconds_of(newest.stamp), str(newest.dot)),
+        buried=stored.buried,
+    )
+
+
+def _conflict(field: str, cell: Cell) -> Conflict:
+    return Conflict(field, [_sibling(sibling, sibling is cell[-1]) for sibling in reversed(cell)])
+
+
+def _sibling(sibling: Sibling, shown: bool) -> SiblingValue:
+    put = sibling.kind is Kind.PUT
+    return SiblingValue(
+        value=value_of(sibling) if put else None,
+        author=sibling.author,
+        at=seconds_of(sibling.stamp),
+        dot=str(sibling.dot),
+        cleared=not put,
+        shown=shown,
+    )
+
+
+def _buried(stored: StoredRecord) -> Buried:
+    bury = stored.buries[-1]
+    return Buried(
+        f"{stored.record} was buried by {bury.author}",
+        field="key",
+        rule="a buried record is not shown",
+        todo="restore it to see and change it again",
+    )

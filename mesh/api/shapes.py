@@ -1,0 +1,282 @@
+"""What clients send and get: one frozen Struct each. The OpenAPI document and docs/api.md are made from these.
+
+Invariant: parameters refuse names that they do not know; every list and every text that costs work has a limit in its type.
+"""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from mesh.runtime.rows import Health, MemberRow, Receipt
+
+PAGE_MAX = 1_000
+PAGE = 200
+WAIT_S_MAX = 60.0
+OPERATIONS_MAX = 256  # One batch holds at most this many changes.
+
+Text = Annotated[str, Meta(max_length=256)]
+Token = Annotated[str, Meta(max_length=1_000_000)]
+Seconds = Annotated[float, Meta(ge=0, le=WAIT_S_MAX)]
+Limit = Annotated[int, Meta(ge=1, le=PAGE_MAX)]
+Labels = Annotated[dict[Text, Text], Meta(max_length=32)]
+Value = dict[str, object]
+
+
+class Params(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Parameters by name. An unknown name is refused, so that a misspelt one is never silently without effect."""
+
+
+class Reading(Params, frozen=True):
+    """What every read takes: wait at most `timeout_s` until this peer has everything that the token `after` names."""
+
+    after: Token = ""
+    timeout_s: Seconds = 5.0
+
+
+class Writing(Params, frozen=True):
+    """What every write takes: in whose name, why, and which larger undertaking it is part of."""
+
+    author: Text = ""
+    reason: Text = ""
+    intent: Text = ""
+
+
+class GetRecord(Reading, frozen=True):
+    """Which record."""
+
+    collection: Text
+    key: Text
+
+
+class ListRecords(Reading, frozen=True):
+    """Which records, by key; `after_key` continues behind a key. `buried` lists the buried ones instead."""
+
+    collection: Text
+    prefix: Text = ""
+    after_key: Text = ""
+    limit: Limit = PAGE
+    labels: Labels = {}
+    text: Text = ""
+    buried: bool = False
+
+
+class PutParams(Writing, frozen=True):
+    """Make the record exactly `value`."""
+
+    collection: Text
+    key: Text
+    value: Value
+
+
+class PatchParams(Writing, frozen=True):
+    """Merge `patch` into the record (RFC 7396): null clears."""
+
+    collection: Text
+    key: Text
+    patch: Value
+
+
+class NameRecord(Writing, frozen=True):
+    """The record to bury or restore."""
+
+    collection: Text
+    key: Text
+
+
+class PutOp(Params, frozen=True, tag_field="op", tag="put"):
+    """In a batch: make the record exactly `value`."""
+
+    collection: Text
+    key: Text
+    value: Value
+
+
+class PatchOp(Params, frozen=True, tag_field="op", tag="patch"):
+    """In a batch: merge `patch` into the record."""
+
+    collection: Text
+    key: Text
+    patch: Value
+
+
+class BuryOp(Params, frozen=True, tag_field="op", tag="bury"):
+    """In a batch: hide the record."""
+
+    collection: Text
+    key: Text
+
+
+class RestoreOp(Params, frozen=True, tag_field="op", tag="restore"):
+    """In a batch: show the record again."""
+
+    collection: Text
+    key: Text
+
+
+Op = PutOp | PatchOp | BuryOp | RestoreOp
+
+
+class SubmitParams(Writing, frozen=True):
+    """Several operations as one batch: every peer shows all of them or none."""
+
+    operations: Annotated[list[Op], Meta(min_length=1, max_length=OPERATIONS_MAX)]
+
+
+class ListState(Params, frozen=True):
+    """State rows whose topic starts with `prefix`."""
+
+    prefix: Text = ""
+
+
+class GetState(Params, frozen=True):
+    """The rows of one topic, such as `unit/BTF/DIPOLE/DHSTB001` or `node`, of every owner."""
+
+    topic: Text
+
+
+class Nothing(Params, frozen=True):
+    """No parameters."""
+
+
+class OpenWatch(Params, frozen=True):
+    """What to watch. `resume` is a token from an earlier watch of records: only what is newer is sent."""
+
+    kind: Literal["records", "state", "members"] = "records"
+    collection: Text = ""
+    prefix: Text = ""
+    resume: Token = ""
+    timeout_s: Seconds = 5.0
+
+
+class CloseWatch(Params, frozen=True):
+    """Which watch of this connection."""
+
+    watch: int
+
+
+# ---- answers
+
+
+class SiblingValue(Struct, frozen=True):
+    """One of the concurrent values of a field. `cleared`: this writer took the field away."""
+
+    value: object
+    author: str
+    at: float
+    dot: str
+    cleared: bool
+    shown: bool
+
+
+class Conflict(Struct, frozen=True):
+    """A field that was changed in different ways by writers who did not know of each other."""
+
+    field: str
+    values: list[SiblingValue]
+
+
+class Change(Struct, frozen=True):
+    """Who changed the record last, when (seconds since 1970), in which change."""
+
+    author: str
+    at: float
+    dot: str
+
+
+class RecordRow(Struct, frozen=True):
+    """One record as it is shown, with what is in conflict."""
+
+    collection: str
+    key: str
+    value: Value
+    conflicts: list[Conflict]
+    changed: Change
+    buried: bool = False
+
+
+class RecordAnswer(Struct, frozen=True):
+    """One record, and the position at which it was read."""
+
+    collection: str
+    key: str
+    value: Value
+    conflicts: list[Conflict]
+    changed: Change
+    token: str
+
+
+class RecordPage(Struct, frozen=True):
+    """A page. `next` is the `after_key` of the next one, or null at the end; a page may be short and still have a next one."""
+
+    items: list[RecordRow]
+    next: str | None
+    token: str
+
+
+class StateView(Struct, frozen=True):
+    """One topic of one owner's board, and the three things that are never one.
+
+    `enabled`: someone wants it (the configuration's `desired`; null where that says nothing). `healthy`: its owner says so.
+    `reachable`: the roster's word on the owner; where it is false, the value is the last known one and `age_s` old.
+    """
+
+    topic: str
+    owner: str
+    owner_node: str
+    reachable: bool
+    standing: str
+    at: float
+    age_s: float
+    enabled: bool | None
+    desired: str | None
+    healthy: bool | None
+    value: object
+
+
+class StateList(Struct, frozen=True):
+    """State rows. `token` says which configuration `enabled` was taken from."""
+
+    items: list[StateView]
+    token: str
+
+
+class MemberList(Struct, frozen=True):
+    """Every member ever heard of, by name."""
+
+    items: list[MemberRow]
+    token: str
+
+
+class WatchOpened(Struct, frozen=True):
+    """The number that events of this watch carry."""
+
+    watch: int
+
+
+class WatchClosed(Struct, frozen=True):
+    """Whether there was such a watch."""
+
+    closed: bool
+
+
+EventType = Literal["RESET", "SNAPSHOT", "SYNC", "CREATE", "UPDATE", "REMOVE", "BOOKMARK", "CLOSED"]
+
+
+class WatchEvent(Struct, frozen=True, omit_defaults=True):
+    """One event of a watch. What does not apply is left out."""
+
+    watch: int
+    type: EventType
+    key: str = ""
+    value: object = None
+    owner: str = ""
+    changed: list[str] = []
+    author: str = ""
+    reason: str = ""
+    dots: list[str] = []
+    token: str = ""
+
+
+Answer = (
+    RecordAnswer | RecordPage | Receipt | StateList | MemberList | Health | WatchOpened | WatchClosed
+)

@@ -1,0 +1,86 @@
+"""What is enabled, what is healthy, what is reachable: board rows joined with what the configuration wants.
+
+Invariant: the three are three fields; none is ever made from another.
+"""
+
+from collections.abc import Iterable
+
+from mesh.api.reading import position_of
+from mesh.api.shapes import GetState, ListState, MemberList, Nothing, StateList, StateView
+from mesh.crdt.batch import Kind
+from mesh.crdt.cell import decode_cell, shown
+from mesh.crdt.keys import cell_key
+from mesh.crdt.replica import Reader, Table
+from mesh.crdt.token import encode_token
+from mesh.crdt.view import value_of
+from mesh.errors import NotFound
+from mesh.ids import RecordId
+from mesh.model.unit import Desired
+from mesh.runtime.node import Node
+from mesh.runtime.rows import Health, StateRow
+
+UNIT_TOPIC = "unit/"
+
+
+async def list_state(node: Node, params: ListState) -> StateList:
+    """State rows by topic."""
+    return _answer(node, node.state(params.prefix))
+
+
+async def get_state(node: Node, params: GetState) -> StateList:
+    """All owners' rows of one topic. Raises NotFound where nobody ever said anything of it."""
+    rows = [row for row in node.state(params.topic) if row.topic == params.topic]
+    if not rows:
+        raise NotFound(
+            f"no member has said anything of {params.topic!r}", field="topic", todo="list the state, or wait for its host"
+        )
+    return _answer(node, rows)
+
+
+async def list_members(node: Node, params: Nothing) -> MemberList:
+    """Every member ever heard of, by name."""
+    return MemberList(node.members(), node.token())
+
+
+async def get_health(node: Node, params: Nothing) -> Health:
+    """How this node is."""
+    return node.health()
+
+
+def views(reader: Reader, rows: Iterable[StateRow]) -> list[StateView]:
+    """Rows with what the configuration wants of them."""
+    return [_view(row, desired_of(reader, row.topic)) for row in rows]
+
+
+def desired_of(reader: Reader, topic: str) -> str | None:
+    """The state in which the configuration wants the unit of `topic`; None where it says nothing."""
+    if not topic.startswith(UNIT_TOPIC):
+        return None
+    record = RecordId("unit", topic.removeprefix(UNIT_TOPIC))
+    if decode_cell(reader.get(Table.CELLS, cell_key(record, ""))):
+        return None
+    sibling = shown(decode_cell(reader.get(Table.CELLS, cell_key(record, "desired"))))
+    value = value_of(sibling) if sibling is not None and sibling.kind is Kind.PUT else None
+    return value if isinstance(value, str) else None
+
+
+def _answer(node: Node, rows: list[StateRow]) -> StateList:
+    with node.read() as reader:
+        return StateList(views(reader, rows), encode_token(position_of(reader)))
+
+
+def _view(row: StateRow, desired: str | None) -> StateView:
+    healthy = row.value.get("healthy") if isinstance(row.value, dict) else None
+    return StateView(
+        topic=row.topic,
+        owner=row.owner,
+        owner_node=row.owner_node,
+        reachable=row.reachable,
+        standing=row.standing,
+        at=row.at,
+        age_s=row.age_s,
+        enabled=None if desired is None else desired != Desired.DEINIT,
+        desired=desired,
+        healthy=healthy if isinstance(healthy, bool) else None,
+        value=row.value,
+    )

@@ -1,0 +1,1 @@
+"""The demonstration: five real processes, a real configuration, one of them killed, everything measured."""
