@@ -13,7 +13,7 @@ from msgspec import Struct
 from mesh.config import Config
 from mesh.crdt.board import Boards
 from mesh.crdt.effects import Gap, LedgerEffect, Stocked
-from mesh.crdt.ledger import Ledger, Merge, OpenEra, Stored, StoreFailed
+from mesh.crdt.ledger import Ledger, Merge, OpenEra, Retry, Stored, StoreFailed
 from mesh.crdt.replica import Replica, Table
 from mesh.effects import Effect, Emit, StoreLazily
 from mesh.errors import MalformedMessage
@@ -101,7 +101,7 @@ class Peer:
 
     def deadline(self) -> float:
         """When the next Tick is due."""
-        cores = (self._membership, self._reconcile, self._posting, self._redial, self._records)
+        cores = (self._membership, self._reconcile, self._posting, self._redial, self._records, self.ledger)
         return min(core.deadline() for core in cores)
 
     def handle(self, event: Event, now: float) -> list[Effect]:
@@ -138,6 +138,8 @@ class Peer:
             case Tick():
                 for core in (self._membership, self._reconcile, self._posting, self._redial, self._records):
                     work += core.handle(event, now)
+                if now >= self.ledger.deadline():
+                    work += self.ledger.handle(Retry(), now)
 
     def _on_message(self, received: Received, now: float, work: deque[_Said]) -> None:
         match received.message:
@@ -176,11 +178,9 @@ class Peer:
 
     def _on_own_head(self, heard: OwnHead, now: float, work: deque[_Said]) -> None:
         """A peer that knows more of our chain than our disk does has seen a life that this disk forgot (DESIGN §4)."""
-        line = self.ledger.durable.lines.get(self.ledger.writer)
-        number = line.have.number if line is not None else 0
-        if heard.head is not None and heard.head.number > number:
+        if heard.head is not None and not self.ledger.holds(heard.head):
             reason = (
-                f"a peer knows batch {heard.head.number} of ours, the disk only {number}: it was copied or restored"
+                f"a peer knows a batch {heard.head.number} of ours that is not on this disk: it was copied or restored"
             )
             work += self.ledger.handle(OpenEra(reason), now)
         work += self._records.handle(Opened(), now)

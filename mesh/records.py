@@ -8,8 +8,8 @@ from msgspec import Struct
 
 from mesh.config import GossipConfig
 from mesh.crdt.compose import Bury, Clear, Edit, Put, Restore
-from mesh.crdt.effects import Composed, LedgerEffect, NotComposed
-from mesh.crdt.ledger import Compose, Ledger
+from mesh.crdt.effects import LedgerEffect, NotComposed
+from mesh.crdt.ledger import Compose, Confirm, Ledger
 from mesh.crdt.replica import Reader
 from mesh.crdt.view import StoredRecord, read_record
 from mesh.errors import NotFound, Refused, UsageError
@@ -110,7 +110,7 @@ class Records:
             with self._ledger.read() as reader:
                 edits = tuple(edit for op in submit.operations for edit in edits_for(reader, op))
             if not edits:
-                return [Composed(submit.request, None)]
+                return self._ledger.handle(Confirm(submit.request), now)
             return self._ledger.handle(Compose(submit.request, edits, submit.author, submit.about), now)
         except UsageError as error:
             return [NotComposed(submit.request, error)]
@@ -140,7 +140,7 @@ def _put(record: RecordId, stored: StoredRecord | None, value: dict[str, object]
         raise UsageError(f"{record}: a record has at least one field", rule="not empty", todo="bury it to take it away")
     wanted: dict[str, object | None] = dict(flatten(value))
     if stored is not None:
-        wanted.update({field: None for field in stored.fields() if field not in wanted})
+        wanted.update({field: None for field in (*stored.fields(), *stored.conflicts()) if field not in wanted})
     return _edits(record, stored, wanted)
 
 

@@ -36,6 +36,10 @@ class TooLarge(UsageError):
     """More was sent than one request may carry."""
 
 
+class Forbidden(UsageError):
+    """It may not be asked from there."""
+
+
 class Busy(MeshError):
     """A limit of this connection or of this peer is reached. Nothing was changed."""
 
@@ -86,6 +90,7 @@ _KINDS: Mapping[type[MeshError], _Kind] = {
     UnknownMethod: _Kind("unknown_method", -32601, 404, "There is no such method"),
     Invalid: _Kind("invalid", -32602, 400, "The parameters are not those of the method"),
     TooLarge: _Kind("too_large", -32007, 413, "The request is too large"),
+    Forbidden: _Kind("forbidden", -32009, 403, "It may not be asked from there"),
     Buried: _Kind("buried", -32002, 404, "The record is buried"),
     NotFound: _Kind("not_found", -32001, 404, "There is no such thing here"),
     Refused: _Kind("refused", -32003, 409, "It is not allowed in this state"),
@@ -142,4 +147,5 @@ def _data(error: Exception, kind: _Kind) -> FaultData:
             return FaultData(kind.name, todo="wait for answers that are under way, or close watches, and try again")
         case StorageError():
             return FaultData(kind.name, todo="ask another peer, and look after the disk of this one", changed=None)
-    return FaultData(kind.name, todo="read the record before you try again; its log says what happened", changed=None)
+        case _:
+            return FaultData(kind.name, todo="read the record before you try again", changed=None)

@@ -101,8 +101,11 @@ def _inside(value: object) -> list[object]:
             raise _not_plain("a number that is not finite")
         case None | bool() | int() | float() | str():
             return []
-    raise _not_plain(f"a {type(value).__name__}")
+        case _:
+            raise _not_plain(f"a {type(value).__name__}")
 
 
 def _not_plain(what: str) -> Malformed:
-    return Malformed(f"values that JSON can say were expected, {what} came", rule="plain values", todo="send it as text")
+    return Malformed(
+        f"values that JSON can say were expected, {what} came", rule="plain values", todo="send it as text"
+    )

@@ -4,7 +4,7 @@ Invariant: a method gets decoded parameters only, and raises MeshError only.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -35,38 +35,41 @@ from mesh.runtime.rows import Health, Receipt
 P = TypeVar("P", bound=Params)
 
 
-class Method(Struct, Generic[P], frozen=True):
-    """One thing that can be asked. `answer` is the class of what `call` returns."""
+class Method(Struct, frozen=True):
+    """One thing that can be asked. `ask` decodes what was given and does it, for the connection's author. Raises MeshError."""
 
-    params: type[P]
+    params: type[Params]
     answer: type[Struct]
-    call: Callable[[Node, P], Awaitable[Answer]]
-
-    async def ask(self, node: Node, given: object, author: str) -> Answer:
-        """Decode `given` and do it. `author` is the connection's, for a write that names none. Raises MeshError."""
-        params = decode(self.params, given)
-        if isinstance(params, Writing) and not params.author:
-            params = msgspec.structs.replace(params, author=author)
-        return await self.call(node, params)
+    ask: Callable[[Node, object, str], Awaitable[Answer]]
 
 
-METHODS: Mapping[str, Method[Params]] = {  # type: ignore[assignment]  # Each entry pairs a call with its own parameters.
-    "records.get": Method(GetRecord, RecordAnswer, reading.get_record),
-    "records.list": Method(ListRecords, RecordPage, reading.list_records),
-    "records.put": Method(PutParams, Receipt, writing.put_record),
-    "records.patch": Method(PatchParams, Receipt, writing.patch_record),
-    "records.bury": Method(NameRecord, Receipt, writing.bury_record),
-    "records.restore": Method(NameRecord, Receipt, writing.restore_record),
-    "records.submit": Method(SubmitParams, Receipt, writing.submit),
-    "members.list": Method(Nothing, MemberList, state.list_members),
-    "state.list": Method(ListState, StateList, state.list_state),
-    "state.get": Method(GetState, StateList, state.get_state),
-    "health.get": Method(Nothing, Health, state.get_health),
+def _method(params: type[P], answer: type[Struct], call: Callable[[Node, P], Awaitable[Answer]]) -> Method:
+    async def ask(node: Node, given: object, author: str) -> Answer:
+        decoded = decode(params, given)
+        if isinstance(decoded, Writing) and not decoded.author:
+            decoded = msgspec.structs.replace(decoded, author=author)
+        return await call(node, decoded)
+
+    return Method(params, answer, ask)
+
+
+METHODS: Mapping[str, Method] = {
+    "records.get": _method(GetRecord, RecordAnswer, reading.get_record),
+    "records.list": _method(ListRecords, RecordPage, reading.list_records),
+    "records.put": _method(PutParams, Receipt, writing.put_record),
+    "records.patch": _method(PatchParams, Receipt, writing.patch_record),
+    "records.bury": _method(NameRecord, Receipt, writing.bury_record),
+    "records.restore": _method(NameRecord, Receipt, writing.restore_record),
+    "records.submit": _method(SubmitParams, Receipt, writing.submit),
+    "members.list": _method(Nothing, MemberList, state.list_members),
+    "state.list": _method(ListState, StateList, state.list_state),
+    "state.get": _method(GetState, StateList, state.get_state),
+    "health.get": _method(Nothing, Health, state.get_health),
 }
 WATCH_METHODS = ("watch.open", "watch.close")
 
 
-def method(name: str) -> Method[Params]:
+def method(name: str) -> Method:
     """The method of that name. Raises UnknownMethod."""
     found = METHODS.get(name)
     if found is None:

@@ -5,7 +5,7 @@ it stands beside.
 """
 
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 
 import msgspec
@@ -13,8 +13,17 @@ import trio
 from msgspec import Struct
 
 from mesh.api.faults import Behind, Buried
-from mesh.api.shapes import Change, Conflict, GetRecord, ListRecords, Reading, RecordAnswer, RecordPage, RecordRow
-from mesh.api.shapes import SiblingValue
+from mesh.api.shapes import (
+    Change,
+    Conflict,
+    GetRecord,
+    ListRecords,
+    Reading,
+    RecordAnswer,
+    RecordPage,
+    RecordRow,
+    SiblingValue,
+)
 from mesh.crdt.batch import Kind
 from mesh.crdt.cell import Cell, Sibling
 from mesh.crdt.clock import seconds_of
@@ -35,7 +44,7 @@ Position = dict[WriterId, int]
 
 
 class Slice(Struct, frozen=True):
-    """Records read from one committed state, and that state's position."""
+    """Records read from one committed state, which is at `position` or newer."""
 
     records: list[StoredRecord]
     position: Position
@@ -86,11 +95,15 @@ async def list_records(node: Node, params: ListRecords) -> RecordPage:
     return RecordPage(items, None, token)
 
 
-async def slices(node: Node, collection: str, prefix: str = "", after_key: str = "") -> AsyncIterator[Slice]:
-    """All records of a collection, buried ones too, in slices; other tasks run between two slices. At least one slice."""
+async def slices(node: Node, collection: str, prefix: str = "", after_key: str = "") -> AsyncGenerator[Slice, None]:
+    """All records of a collection, buried ones too, in slices; other tasks run between two slices. At least one slice.
+
+    Each carries the position of the first: every one of them is at least as new.
+    """
+    position: Position | None = None
     while True:
         with node.read() as reader:
-            position = position_of(reader)
+            position = position_of(reader) if position is None else position
             records = list(_for_a_while(scan_records(reader, collection, prefix, after_key)))
         yield Slice(records, position)
         if not records:

@@ -26,14 +26,14 @@ class Params(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Parameters by name. An unknown name is refused, so that a misspelt one is never silently without effect."""
 
 
-class Reading(Params, frozen=True):
+class Reading(Params, frozen=True, kw_only=True):
     """What every read takes: wait at most `timeout_s` until this peer has everything that the token `after` names."""
 
     after: Token = ""
     timeout_s: Seconds = 5.0
 
 
-class Writing(Params, frozen=True):
+class Writing(Params, frozen=True, kw_only=True):
     """What every write takes: in whose name, why, and which larger undertaking it is part of."""
 
     author: Text = ""
@@ -41,14 +41,14 @@ class Writing(Params, frozen=True):
     intent: Text = ""
 
 
-class GetRecord(Reading, frozen=True):
+class GetRecord(Reading, frozen=True, kw_only=True):
     """Which record."""
 
     collection: Text
     key: Text
 
 
-class ListRecords(Reading, frozen=True):
+class ListRecords(Reading, frozen=True, kw_only=True):
     """Which records, by key; `after_key` continues behind a key. `buried` lists the buried ones instead."""
 
     collection: Text
@@ -60,7 +60,7 @@ class ListRecords(Reading, frozen=True):
     buried: bool = False
 
 
-class PutParams(Writing, frozen=True):
+class PutParams(Writing, frozen=True, kw_only=True):
     """Make the record exactly `value`."""
 
     collection: Text
@@ -68,7 +68,7 @@ class PutParams(Writing, frozen=True):
     value: Value
 
 
-class PatchParams(Writing, frozen=True):
+class PatchParams(Writing, frozen=True, kw_only=True):
     """Merge `patch` into the record (RFC 7396): null clears."""
 
     collection: Text
@@ -76,14 +76,14 @@ class PatchParams(Writing, frozen=True):
     patch: Value
 
 
-class NameRecord(Writing, frozen=True):
+class NameRecord(Writing, frozen=True, kw_only=True):
     """The record to bury or restore."""
 
     collection: Text
     key: Text
 
 
-class PutOp(Params, frozen=True, tag_field="op", tag="put"):
+class PutOp(Params, frozen=True, kw_only=True, tag_field="op", tag="put"):
     """In a batch: make the record exactly `value`."""
 
     collection: Text
@@ -91,7 +91,7 @@ class PutOp(Params, frozen=True, tag_field="op", tag="put"):
     value: Value
 
 
-class PatchOp(Params, frozen=True, tag_field="op", tag="patch"):
+class PatchOp(Params, frozen=True, kw_only=True, tag_field="op", tag="patch"):
     """In a batch: merge `patch` into the record."""
 
     collection: Text
@@ -99,14 +99,14 @@ class PatchOp(Params, frozen=True, tag_field="op", tag="patch"):
     patch: Value
 
 
-class BuryOp(Params, frozen=True, tag_field="op", tag="bury"):
+class BuryOp(Params, frozen=True, kw_only=True, tag_field="op", tag="bury"):
     """In a batch: hide the record."""
 
     collection: Text
     key: Text
 
 
-class RestoreOp(Params, frozen=True, tag_field="op", tag="restore"):
+class RestoreOp(Params, frozen=True, kw_only=True, tag_field="op", tag="restore"):
     """In a batch: show the record again."""
 
     collection: Text
@@ -116,29 +116,29 @@ class RestoreOp(Params, frozen=True, tag_field="op", tag="restore"):
 Op = PutOp | PatchOp | BuryOp | RestoreOp
 
 
-class SubmitParams(Writing, frozen=True):
+class SubmitParams(Writing, frozen=True, kw_only=True):
     """Several operations as one batch: every peer shows all of them or none."""
 
     operations: Annotated[list[Op], Meta(min_length=1, max_length=OPERATIONS_MAX)]
 
 
-class ListState(Params, frozen=True):
+class ListState(Params, frozen=True, kw_only=True):
     """State rows whose topic starts with `prefix`."""
 
     prefix: Text = ""
 
 
-class GetState(Params, frozen=True):
+class GetState(Params, frozen=True, kw_only=True):
     """The rows of one topic, such as `unit/BTF/DIPOLE/DHSTB001` or `node`, of every owner."""
 
     topic: Text
 
 
-class Nothing(Params, frozen=True):
+class Nothing(Params, frozen=True, kw_only=True):
     """No parameters."""
 
 
-class OpenWatch(Params, frozen=True):
+class OpenWatch(Params, frozen=True, kw_only=True):
     """What to watch. `resume` is a token from an earlier watch of records: only what is newer is sent."""
 
     kind: Literal["records", "state", "members"] = "records"
@@ -148,7 +148,7 @@ class OpenWatch(Params, frozen=True):
     timeout_s: Seconds = 5.0
 
 
-class CloseWatch(Params, frozen=True):
+class CloseWatch(Params, frozen=True, kw_only=True):
     """Which watch of this connection."""
 
     watch: int
@@ -277,6 +277,4 @@ class WatchEvent(Struct, frozen=True, omit_defaults=True):
     token: str = ""
 
 
-Answer = (
-    RecordAnswer | RecordPage | Receipt | StateList | MemberList | Health | WatchOpened | WatchClosed
-)
+Answer = RecordAnswer | RecordPage | Receipt | StateList | MemberList | Health | WatchOpened | WatchClosed

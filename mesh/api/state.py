@@ -32,7 +32,9 @@ async def get_state(node: Node, params: GetState) -> StateList:
     rows = [row for row in node.state(params.topic) if row.topic == params.topic]
     if not rows:
         raise NotFound(
-            f"no member has said anything of {params.topic!r}", field="topic", todo="list the state, or wait for its host"
+            f"no member has said anything of {params.topic!r}",
+            field="topic",
+            todo="list the state, or wait for its host",
         )
     return _answer(node, rows)
 

@@ -1,6 +1,7 @@
 """Who this node is as a writer, and when it must become another one (DESIGN §4).
 
-Invariant: a writer identity belongs to one unbroken chain on one disk; the nonce is stored with the first batch written under it.
+Invariant: a writer identity belongs to one unbroken chain on one disk; the nonce is stored with the first batch written under it,
+or when a guard trips, whichever is first.
 """
 
 from collections.abc import Callable

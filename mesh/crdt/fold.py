@@ -193,7 +193,9 @@ class Fold:
             self.put(Write(Table.FATES, key, None))
 
     def _record_fate(self, opened: OpenBatch, fate: str, reason: str) -> None:
-        self.put(Write(Table.FATES, batch_key(*_place_of(opened)), f"{fate}: {reason}".encode()))
+        key, row = batch_key(*_place_of(opened)), f"{fate}: {reason}".encode()
+        if self._reader.get(Table.FATES, key) != row:
+            self.put(Write(Table.FATES, key, row))
         self.news.append(_about(f"ledger.{fate}", opened, reason))
 
     def _move(self, line: Line) -> None:

@@ -119,6 +119,7 @@ class Ledger:
         self._working = self.durable.copy()
         self._blocked: Blocked = {}
         self._stale = self._held_writers()
+        self._fresh = True
         self._covered: dict[WriterId, int] = {}
         line = self.durable.lines.get(self.writer)
         self._clock = HybridClock(line.stamp if line is not None else 0)
@@ -130,7 +131,7 @@ class Ledger:
 
     def deadline(self) -> float:
         """At once while batches that were held when the replica was opened wait for their one more try; else never."""
-        return 0.0 if self._stale else float("inf")
+        return 0.0 if self._fresh and self._stale else float("inf")
 
     @contextmanager
     def read(self) -> Iterator[Reader]:
@@ -166,6 +167,7 @@ class Ledger:
         faults: list[LedgerEffect] = []
         with self._overlay.read() as reader:
             fold = self._fold(reader)
+            self._retry_stale(fold)
             try:
                 for raw in merge.certificates:
                     fold.admit_certificate(raw)
@@ -200,19 +202,22 @@ class Ledger:
     def _on_confirm(self, request: int) -> list[LedgerEffect]:
         if not self._pending:
             return [Composed(request, None)]
-        self._pending[self._ticket].confirms.append(request)
+        self._pending[max(self._pending)].confirms.append(request)
         return []
 
     def _on_retry(self) -> list[LedgerEffect]:
-        stale, self._stale = self._stale, []
-        if not stale:
-            return []
+        self._fresh = False
         with self._overlay.read() as reader:
             fold = self._fold(reader)
-            for writer in stale:
-                fold.advance(writer)
-            fold.retry()
+            self._retry_stale(fold)
         return self._close(_Pending(fold))
+
+    def _retry_stale(self, fold: Fold) -> None:
+        for writer in self._stale:
+            fold.advance(writer)
+        if self._stale:
+            fold.retry()
+        self._stale = []
 
     def _open_chain(self, fold: Fold) -> None:
         """Before a writer's first batch: keep the nonce of its era, and its certificate."""
@@ -261,7 +266,9 @@ class Ledger:
         self._covered = {}
         with self._overlay.read() as reader:
             fold = self._fold(reader)
-            fold.put(Write(Table.META, ERA, self._author.era))  # Now: a restart before the first write must not go back.
+            fold.put(
+                Write(Table.META, ERA, self._author.era)
+            )  # Now: a restart before the first write must not go back.
         return [Emit("ledger.era", {"writer": self.writer.hex(), "reason": reason}), *self._close(_Pending(fold))]
 
     def _on_stored(self, ticket: int) -> list[LedgerEffect]:
@@ -301,7 +308,7 @@ class Ledger:
         return Fold(place, reader, self._ticket)
 
     def _held_writers(self) -> list[WriterId]:
-        """Writers with batches that were held when the replica was opened: each gets one more try."""
+        """Writers with batches on disk that are held: each gets one more try, now that nobody knows what they wait for."""
         return [w for w, line in self.durable.lines.items() if line.applied.number < line.have.number]
 
     def _close(self, pending: _Pending) -> list[LedgerEffect]:

@@ -34,4 +34,6 @@ def decode_token(token: str) -> dict[WriterId, int]:
             raise ValueError("its version is not known here")
         return {WriterId(writer): number for writer, number in _decode(raw[1:]).items()}
     except (ValueError, binascii.Error, msgspec.MsgspecError) as error:
-        raise UsageError(f"a token from an earlier answer was expected: {error}", field="token", todo="leave it out") from None
+        raise UsageError(
+            f"a token from an earlier answer was expected: {error}", field="token", todo="leave it out"
+        ) from None

@@ -6,53 +6,102 @@ Invariant: every figure comes from an answer of the peer that it is said of; not
 from collections import Counter
 
 import trio
-from msgspec import Struct
+from msgspec import Struct, convert
 
+from mesh.api.shapes import StateView
 from mesh.client.client import MeshClient
-from mesh.errors import MeshError
+from mesh.crdt.token import decode_token
+from mesh.runtime.rows import Health, MemberRow
 
-MOVING_S = 3.0  # A unit cycles once a second and its board goes out once a second.
-PAGE = 200
+MOVING_S = 2.5  # A unit cycles once a second and its board goes out once a second.
+CONVERGED_S_MAX = 15.0
+POLL_S = 0.05
+
+Clients = dict[str, MeshClient]
 
 
 class Reading(Struct, frozen=True):
-    """One peer at one moment. `states` counts units by state; unreachable ones count as `unreachable`."""
+    """One peer at one moment. `states` counts units by state; those of an unreachable peer count as `unreachable`."""
 
     name: str
-    url: str
     alive: int
     states: dict[str, int]
     batches: int
     fingerprint: str
 
 
-Clients = dict[str, MeshClient]
-
-
-async def read_peer(name: str, client: MeshClient, url: str) -> Reading:
+async def read_peer(name: str, client: MeshClient) -> Reading:
     """What one peer says now."""
-    health = await client.call("health.get")
+    health = await read_health(client)
     states: Counter[str] = Counter()
-    for row in await state_rows(client):
-        states[str(row["value"]["state"]) if row["reachable"] else "unreachable"] += 1
-    return Reading(
-        name=name,
-        url=url,
-        alive=health["reachable"],
-        states=dict(states),
-        batches=sum_of(health["token"]),
-        fingerprint=health["fingerprint"],
-    )
+    for row in await unit_rows(client):
+        states[state_of(row) if row.reachable else "unreachable"] += 1
+    return Reading(name, health.reachable, dict(states), sum(decode_token(health.token).values()), health.fingerprint)
 
 
-def sum_of(token: str) -> int:
-    """How many batches a token covers."""
-    from mesh.crdt.token import decode_token
-
-    return sum(decode_token(token).values())
+async def read_health(client: MeshClient) -> Health:
+    """A peer's health."""
+    return convert(await client.call("health.get"), Health)
 
 
-async def state_rows(client: MeshClient, prefix: str = "unit/") -> list[dict[str, object]]:
-    """All items of all boards below `prefix`, as one peer knows them."""
-    rows = await client.call("state.list", prefix=prefix)
-    return list(rows["items"])
+async def unit_rows(client: MeshClient) -> list[StateView]:
+    """The board items of all units, as one peer knows them."""
+    answer = await client.call("state.list", prefix="unit/")
+    assert isinstance(answer, dict)
+    return convert(answer["items"], list[StateView])
+
+
+async def read_members(client: MeshClient) -> list[MemberRow]:
+    """The members, as one peer knows them."""
+    answer = await client.call("members.list")
+    assert isinstance(answer, dict)
+    return convert(answer["items"], list[MemberRow])
+
+
+def state_of(row: StateView) -> str:
+    """The unit state in a row."""
+    return str(row.value.get("state")) if isinstance(row.value, dict) else "?"
+
+
+async def count_records(client: MeshClient, collection: str, prefix: str = "") -> list[str]:
+    """The keys of all records of a collection at one peer."""
+    keys: list[str] = []
+    after = ""
+    while True:
+        page = await client.call("records.list", collection=collection, prefix=prefix, after_key=after, limit=500)
+        assert isinstance(page, dict)
+        keys += [item["key"] for item in page["items"]]
+        after = page.get("next") or ""
+        if not after:
+            return keys
+
+
+async def count_moving(client: MeshClient) -> int:
+    """How many units of reachable owners show other values after a while than before."""
+    before = {row.topic: _values(row) for row in await unit_rows(client) if row.reachable}
+    await trio.sleep(MOVING_S)
+    after = {row.topic: _values(row) for row in await unit_rows(client) if row.reachable}
+    return sum(topic in before and before[topic] != values for topic, values in after.items())
+
+
+def _values(row: StateView) -> object:
+    return row.value.get("values") if isinstance(row.value, dict) else None
+
+
+async def wait_for_everybody(clients: Clients, count: int, timeout_s: float) -> bool:
+    """Wait until each peer sees `count` members that can be reached."""
+    with trio.move_on_after(timeout_s):
+        for client in clients.values():
+            while (await read_health(client)).reachable < count:
+                await trio.sleep(POLL_S)
+        return True
+    return False
+
+
+async def wait_for_agreement(clients: Clients) -> bool:
+    """Wait until all fingerprints are equal."""
+    with trio.move_on_after(CONVERGED_S_MAX):
+        while len({(await read_health(client)).fingerprint for client in clients.values()}) > 1:
+            await trio.sleep(POLL_S)
+        return True
+    return False

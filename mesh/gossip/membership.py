@@ -11,7 +11,8 @@ import msgspec
 from mesh.config import GossipConfig
 from mesh.crdt.keys import BOOT
 from mesh.crdt.replica import Table, Write
-from mesh.effects import GossipEffect, Send, StoreLazily, Stream
+from mesh.effects import Emit, GossipEffect, Send, StoreLazily, Stream
+from mesh.errors import MalformedMessage
 from mesh.events import Connected, Disconnected, Leave, Received, Tick
 from mesh.gossip.news import NewsQueue
 from mesh.gossip.prober import Ask, AskHelpers, Prober, Step, Verdict
@@ -58,7 +59,7 @@ class Membership:
         return min(self._prober.deadline(), self._gossip_at if self._has_news() else float("inf"))
 
     def handle(self, event: MembershipEvent, now: float) -> list[GossipEffect]:
-        """React to one event. Raises MalformedMessage where a peer sent something forged."""
+        """React to one event."""
         match event:
             case Received():
                 return self._on_message(event, now)
@@ -128,7 +129,10 @@ class Membership:
     def _hear_all(self, news: tuple[Newsflash, ...], received: Received, now: float) -> list[GossipEffect]:
         effects: list[GossipEffect] = []
         for piece in news:
-            heard = self.roster.hear(piece, now)
+            try:
+                heard = self.roster.hear(piece, now)
+            except MalformedMessage as error:  # What came before it holds, and the probe it rode on is answered.
+                return [*effects, Emit("peer.malformed", {"node": received.sender.hex(), "reason": str(error)})]
             effects += self._follow(heard, now)
             if heard.answer is not None and self._concerns(piece, heard.answer, received.sender):
                 effects.append(Send(received.sender, received.at, Gossip((heard.answer,))))

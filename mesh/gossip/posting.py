@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from mesh.crdt.board import Boards, Delta, SignedDelta, read_delta
 from mesh.crdt.publisher import Publisher
-from mesh.effects import GossipEffect, Posted
+from mesh.effects import Emit, GossipEffect, Posted
 from mesh.errors import MalformedMessage
 from mesh.events import Publish, Received, Tick
 from mesh.gossip.roster import Roster
@@ -39,13 +39,13 @@ class Posting:
         return self._publisher.deadline()
 
     def handle(self, event: PostingEvent, now: float) -> list[GossipEffect | Posted | Fresh]:
-        """React to one event. Raises MalformedMessage for a forged delta."""
+        """React to one event."""
         match event:
             case Publish(topic, value):
                 self._set(topic, value, now)
                 return []
             case Received(sender, _, BoardsMessage(deltas)):
-                return [effect for signed in deltas for effect in self._on_delta(sender, signed)]
+                return self._on_deltas(sender, deltas)
             case Rebooted(boot):
                 self._publisher = Publisher(self._mesh, self._roster.me, boot, self._trust.sign, now)
                 for topic, value in self._topics.items():
@@ -62,6 +62,15 @@ class Posting:
         if value is None:
             del self._topics[topic]
         self._publisher.publish(topic, value, now)
+
+    def _on_deltas(self, sender: NodeId, deltas: tuple[SignedDelta, ...]) -> list[GossipEffect | Posted | Fresh]:
+        effects: list[GossipEffect | Posted | Fresh] = []
+        for signed in deltas:
+            try:
+                effects += self._on_delta(sender, signed)
+            except MalformedMessage as error:  # What came before it was taken over, and must be told.
+                return [*effects, Emit("peer.malformed", {"node": sender.hex(), "reason": str(error)})]
+        return effects
 
     def _on_delta(self, sender: NodeId, signed: SignedDelta) -> list[GossipEffect | Posted | Fresh]:
         delta = read_delta(signed, self._mesh)

@@ -4,12 +4,14 @@ Invariant: it is two-way, resumable after every parcel, and asks for more only w
 state only, so its cost follows the difference.
 """
 
+from collections.abc import Iterator
 from random import Random
 
 from msgspec import Struct
 
 from mesh.config import GossipConfig
 from mesh.crdt.board import Boards as HeldBoards
+from mesh.crdt.board import SignedDelta
 from mesh.crdt.effects import Stocked
 from mesh.crdt.ledger import Ledger
 from mesh.crdt.log import missing
@@ -123,21 +125,30 @@ class Reconcile:
         own = next((head for head in theirs.heads if head.writer == self._ledger.writer), None)
         effects: list[GossipEffect | OwnHead] = [OwnHead(sender, own)]
         with self._ledger.read_durable() as reader:
-            numbers = {head.writer: head.number for head in theirs.heads}
+            numbers = {head.writer: max(0, head.number) for head in theirs.heads}
             parcel = missing(reader, self._ledger.mesh, self._ledger.durable.lines, numbers, PARCEL_BYTES)
         if parcel.batches:
             effects.append(Stream(sender, at, Batches(parcel.batches, parcel.certificates, parcel.more)))
-        if (deltas := self._deltas_for(theirs)).deltas:
-            effects.append(Stream(sender, at, deltas))
+        effects += [Stream(sender, at, parcel) for parcel in self._deltas_for(theirs)]
         if theirs.reply:
             effects.append(Stream(sender, at, self._heads(reply=False)))
         return effects
 
-    def _deltas_for(self, theirs: Heads) -> Boards:
+    def _deltas_for(self, theirs: Heads) -> Iterator[Boards]:
+        """The boards that the other side lacks, cut into parcels of which each fits a frame."""
         known = {board.owner: (board.boot, board.version) for board in theirs.boards}
         nothing = (Boot(-1, 0), 0)
         found = [self._boards.since(owner, *known.get(owner, nothing)) for owner in sorted(self._boards.owners())]
-        return Boards(tuple(signed for deltas in found for signed in deltas))
+        parcel: list[SignedDelta] = []
+        size = 0
+        for signed in (signed for deltas in found for signed in deltas):
+            if parcel and size + len(signed.body) > PARCEL_BYTES:
+                yield Boards(tuple(parcel))
+                parcel, size = [], 0
+            parcel.append(signed)
+            size += len(signed.body)
+        if parcel:
+            yield Boards(tuple(parcel))
 
     def _on_stocked(self, source: NodeId | None) -> list[GossipEffect | OwnHead]:
         at = self._more.pop(source, None) if source is not None else None

@@ -18,11 +18,10 @@ from mesh.security.trust import Trust, fingerprint
 _encode = msgspec.msgpack.Encoder().encode
 _decode_claim = msgspec.msgpack.Decoder(Claim).decode
 _DIGEST_MODULUS = 1 << 128
+_FAULTS = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
-
-OUTRANKED_MAX = (
-    3  # An older life is outranked once; a stranger with our key answers again, and must be told apart by people.
-)
+NUMBER_MAX = 2**62  # Boots and counters: one more than an accusation may name still fits a message.
+OUTRANKED_MAX = 3  # An older life is outranked once; a stranger with our key answers again: people tell them apart.
 
 
 class Member(Struct):
@@ -56,11 +55,11 @@ def read_claim(signed: SignedClaim, trust: Trust) -> Claim:
     """The claim in signed bytes. Raises MalformedMessage where it is not the named member's own."""
     try:
         claim = _decode_claim(signed.body)
-    except (msgspec.MsgspecError, UnicodeError) as error:
+    except _FAULTS as error:
         raise MalformedMessage(f"a member's claim was expected: {error}") from None
     if fingerprint(claim.key) != claim.node or not trust.verify(claim.key, signed.signature, signed.body):
         raise MalformedMessage(f"a claim in the name of {claim.name} ({short(claim.node)}) is not signed by its key")
-    if claim.standing not in (Standing.ALIVE, Standing.LEFT) or claim.counter < 0:
+    if claim.standing not in (Standing.ALIVE, Standing.LEFT) or not _in_bounds(claim, NUMBER_MAX):
         raise MalformedMessage(f"{claim.name} claims what no member can say of itself")
     return claim
 
@@ -131,7 +130,7 @@ class Roster:
         if member is not None and (claim.boot, claim.counter) <= (member.claim.boot, member.claim.counter):
             return NOTHING
         accusation = member.accusation if member is not None else None
-        if accusation is not None and (claim.boot, claim.counter) <= (accusation.boot, accusation.counter):
+        if accusation is not None and _overrides(accusation, claim):
             assert member is not None
             self._set(Member(claim, signed, member.standing, member.since, accusation))
             return Heard(((node, signed),), answer=accusation)
@@ -168,15 +167,19 @@ class Roster:
         return NOTHING
 
     def _hear_accusation(self, accusation: Accusation, now: float) -> Heard:
+        if accusation.standing not in (Standing.SUSPECT, Standing.DOWN) or not _in_bounds(accusation, NUMBER_MAX - 1):
+            raise MalformedMessage(
+                f"{short(accusation.accuser)} says of {short(accusation.node)} what no member can say"
+            )
         if accusation.node == self.me:
             return self._hear_own_accusation(accusation, now)
         member = self._members.get(accusation.node)
         if member is None:
             return NOTHING
-        claimed, accused = (member.claim.boot, member.claim.counter), (accusation.boot, accusation.counter)
-        if accused < claimed:
+        if (accusation.boot, accusation.counter) < (member.claim.boot, member.claim.counter):
             return Heard(answer=member.signed)
-        if accused == claimed and accusation.standing <= member.standing:
+        held = member.accusation
+        if not _overrides(accusation, member.claim) or (held is not None and _rank(accusation) <= _rank(held)):
             return NOTHING
         return self._believe(member, accusation, now)
 
@@ -188,8 +191,9 @@ class Roster:
 
     def accuse(self, node: NodeId, standing: Standing, now: float) -> Heard:
         """This node's own verdict on another member."""
-        claim = self._members[node].claim
-        return self._hear_accusation(Accusation(node, claim.boot, claim.counter, standing, self.me), now)
+        member = self._members[node]
+        named = member.accusation or member.claim  # A held accusation may name a newer claim than the one known here.
+        return self._hear_accusation(Accusation(node, named.boot, named.counter, standing, self.me), now)
 
     def _hear_own_accusation(self, accusation: Accusation, now: float) -> Heard:
         claim = self.own.claim
@@ -237,10 +241,22 @@ class Roster:
         assert self._sum == sum(map(_weigh, self._members.values())) % _DIGEST_MODULUS
 
 
+def _in_bounds(said: Claim | Accusation, most: int) -> bool:
+    return 0 <= said.boot.count <= most and 0 <= said.boot.noise < 2**64 and 0 <= said.counter <= most
+
+
+def _rank(accusation: Accusation) -> tuple[Boot, int, Standing]:
+    return accusation.boot, accusation.counter, accusation.standing
+
+
+def _overrides(accusation: Accusation, claim: Claim) -> bool:
+    return _rank(accusation) > (claim.boot, claim.counter, claim.standing)
+
+
 def _node_of(signed: SignedClaim) -> NodeId:
     try:
         return _decode_claim(signed.body).node
-    except (msgspec.MsgspecError, UnicodeError) as error:
+    except _FAULTS as error:
         raise MalformedMessage(f"a member's claim was expected: {error}") from None
 
 

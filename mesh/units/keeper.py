@@ -41,11 +41,15 @@ class Keeper:
             nursery.start_soon(self._tick_for_ever)
             task_status.started()
             while True:
-                with self._node.listen(BACKLOG) as announcements:
-                    await self._read_all()
-                    async for announcement in announcements:
-                        if isinstance(announcement, Visible):
-                            self._on_visible(announcement)
+                await self._follow()
+
+    async def _follow(self) -> None:
+        """Read the whole configuration, then follow its changes for as long as they do not come too fast."""
+        with self._node.listen(BACKLOG) as announcements:
+            await self._read_all()
+            async for announcement in announcements:
+                if isinstance(announcement, Visible):
+                    self._on_visible(announcement)
 
     def _tell(self, event: Event) -> None:
         self.host.apply(self._supervision.handle(event, trio.current_time()))

@@ -1,5 +1,4 @@
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,7 @@ from mesh.model.fields import flatten
 from mesh.model.naming import check_key
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "beamline.json"
-SAMPLES = os.environ.get(
-    "MESH_CHAOS_SAMPLES", ""
-)  # A folder with chaos-MDSConfig-full.json, which is not ours to ship.
+REAL = Path(__file__).parents[3] / "shared" / "samples" / "chaos-MDSConfig-full.json"  # Not ours to ship.
 ID = "BTF/DIPOLE/D1"
 
 
@@ -291,9 +288,9 @@ def test_the_example_has_something_to_say() -> None:
     ]
 
 
-@pytest.mark.skipif(not SAMPLES, reason="set MESH_CHAOS_SAMPLES to the folder of the real files")
+@pytest.mark.skipif(not REAL.exists(), reason="the real export is not here: it is not ours to ship")
 def test_the_real_file_is_read_whole() -> None:
-    found = read((Path(SAMPLES) / "chaos-MDSConfig-full.json").read_bytes())
+    found = read(REAL.read_bytes())
     count = [key.collection for key in found.records].count
     assert (count("server"), count("unit"), count("template")) == (3, 80, 11)
     said = [irregularity.done for irregularity in found.irregularities]

@@ -1,0 +1,57 @@
+"""Numbers for Prometheus, in a registry of its own.
+
+Invariant: what the node knows is asked for when it is scraped; only requests and watchers are counted as they happen.
+"""
+
+from collections import Counter as Tally
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.metrics_core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from mesh.crdt.token import decode_token
+from mesh.runtime.node import Node
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+STANDINGS = ("alive", "suspect", "down", "left")
+
+
+class Metrics:
+    """The counters of one API."""
+
+    def __init__(self, node: Node) -> None:
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(_NodeCollector(node))
+        self._requests = Counter(
+            "mesh_api_requests", "Requests answered.", ("method", "route", "status"), registry=self._registry
+        )
+        self.watchers = Gauge("mesh_api_watchers", "Open watches.", registry=self._registry)
+        self.websockets = Gauge("mesh_api_websockets", "Open websockets.", registry=self._registry)
+
+    def count(self, method: str, route: str, status: str) -> None:
+        """One request was answered. All three are words from a bounded set, never what a client made up."""
+        self._requests.labels(method, route, status).inc()
+
+    def render(self) -> bytes:
+        """The text that Prometheus reads."""
+        return generate_latest(self._registry)
+
+
+class _NodeCollector(Collector):
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def collect(self) -> Iterator[Metric]:
+        position = decode_token(self._node.token())
+        standings = Tally(row.standing for row in self._node.members())
+        members = GaugeMetricFamily("mesh_members", "Members ever heard of, by standing.", labels=("standing",))
+        for standing in STANDINGS:
+            members.add_metric((standing,), standings[standing])
+        yield members
+        yield GaugeMetricFamily("mesh_writers", "Writers of which batches are applied.", value=len(position))
+        yield CounterMetricFamily("mesh_applied_batches", "Batches applied here.", value=sum(position.values()))
+        boards = len({row.owner_node for row in self._node.state()})
+        yield GaugeMetricFamily("mesh_boards", "Boards held here.", value=boards)

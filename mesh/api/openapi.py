@@ -1,0 +1,102 @@
+"""The OpenAPI 3.1 document, made from the routes and the Structs.
+
+Invariant: it names every REST route and no other; its schemas are those that decode and encode.
+"""
+
+import re
+from functools import cache
+
+import msgspec
+from msgspec import Struct
+
+from mesh import __version__
+from mesh.api.faults import PROBLEM_TYPE, Problem
+from mesh.api.methods import METHODS
+from mesh.api.rest import ENTRIES, Entry
+from mesh.model.collections import schemas
+
+REF = "#/components/schemas/{name}"
+JsonObject = dict[str, object]
+
+_ANY = {"type": "object", "additionalProperties": True}
+_TYPES: dict[str, JsonObject] = {
+    "limit": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 200},
+    "timeout_s": {"type": "number", "minimum": 0, "maximum": 60, "default": 5},
+    "buried": {"type": "boolean", "default": False},
+}
+_SAID = {
+    "after": "A token from an earlier answer: wait until this peer has everything that it names.",
+    "timeout_s": "How long to wait for `after`, in seconds.",
+    "prefix": "What keys or topics start with.",
+    "after_key": "Continue behind this key: the `next` of the page before.",
+    "limit": "The most records of a page.",
+    "text": "A text in the key or anywhere in the record, whatever its case.",
+    "buried": "List the buried records instead.",
+    "label.NAME": "A label's value; NAME stands for the label, such as `label.zone=BTF`. May be given for several labels.",
+}
+
+
+@cache
+def document() -> bytes:
+    """The document as JSON."""
+    answers = list(dict.fromkeys(METHODS[entry.calls].answer for entry in ENTRIES))
+    bodies: list[type[Struct]] = [METHODS["records.submit"].params]
+    _, components = msgspec.json.schema_components([*answers, *bodies, Problem], schema_hook=_any, ref_template=REF)
+    paths: dict[str, JsonObject] = {}
+    for entry in ENTRIES:
+        paths.setdefault(_path(entry.path), {})[entry.method.lower()] = _operation(entry)
+    text = {
+        "openapi": "3.1.0",
+        "info": {"title": "!CHAOS metadata mesh", "version": __version__, "summary": "The same API at every peer."},
+        "paths": paths,
+        "components": {"schemas": {**schemas(), **components, "Record": _ANY, "Patch": _ANY}},
+    }
+    return msgspec.json.encode(text)
+
+
+def _any(kind: type) -> JsonObject:
+    if kind is object:
+        return {"description": "any JSON value"}
+    raise NotImplementedError
+
+
+def _path(path: str) -> str:
+    return path.replace(":path}", "}")
+
+
+def _operation(entry: Entry) -> JsonObject:
+    called = METHODS[entry.calls]
+    operation: JsonObject = {
+        "operationId": entry.calls.replace(".", "_"),
+        "summary": (called.params.__doc__ or "").split("\n")[0],
+        "parameters": _parameters(entry),
+        "responses": {
+            "200": {
+                "description": "Done.",
+                "headers": {"Mesh-Token": {"schema": {"type": "string"}, "description": "The answer's causal token."}},
+                "content": {"application/json": {"schema": {"$ref": REF.format(name=called.answer.__name__)}}},
+            },
+            "default": {
+                "description": "A problem (RFC 9457).",
+                "content": {PROBLEM_TYPE: {"schema": {"$ref": REF.format(name="Problem")}}},
+            },
+        },
+    }
+    if entry.body:
+        content = {"application/json": {"schema": {"$ref": REF.format(name=entry.body)}}}
+        operation["requestBody"] = {"required": True, "content": content}
+    return operation
+
+
+def _parameters(entry: Entry) -> list[JsonObject]:
+    names = re.findall(r"{(\w+)", entry.path)
+    found: list[JsonObject] = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
+    ]
+    for name in entry.queries:
+        schema = _TYPES.get(name, {"type": "string"})
+        found.append({"name": name, "in": "query", "schema": schema, "description": _SAID[name]})
+    if entry.method != "GET":
+        for name, said in (("Mesh-Author", "In whose name."), ("Mesh-Reason", "Why; kept with the change.")):
+            found.append({"name": name, "in": "header", "schema": {"type": "string"}, "description": said})
+    return found

@@ -1,0 +1,138 @@
+"""The scenes of the demonstration: import, put to watch, crash and return.
+
+Invariant: a scene works through the API alone, as any client would, and says what it measured.
+"""
+
+import time
+from pathlib import Path
+
+import trio
+
+from mesh.client.client import MeshClient, OutcomeUnknown
+from mesh.demo.processes import PeerProcess, seeds_for
+from mesh.demo.readings import POLL_S, Clients, count_records, read_members, unit_rows, wait_for_everybody
+from mesh.demo.result import Crash, Quantiles, quantiles
+from mesh.errors import MeshError, UsageError
+from mesh.ids import RecordId
+from mesh.importers import chaos_mdsconfig
+from mesh.importers.plan import plan
+
+OPERATIONS_PER_BATCH_BYTES = 32_000  # Half of what one batch may hold.
+PUTS = 1_000
+DETECTION_S_MAX = 30.0
+WRITE_PAUSE_S = 0.02
+ACKNOWLEDGED = "demo/acknowledged/"
+
+
+async def import_file(client: MeshClient, file: Path, hosts: list[str]) -> int:
+    """Import an export at one peer and spread its units over `hosts`. Returns the number of irregularities."""
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"{file} cannot be read: {error.strerror}", todo="name an MDSConfig export with --import"
+        ) from None
+    wanted = chaos_mdsconfig.read(content)
+    held: dict[RecordId, dict[str, object]] = {}
+    for collection in dict.fromkeys(record.collection for record in wanted.records):
+        for key in await count_records(client, collection):
+            answer = await client.call("records.get", collection=collection, key=key)
+            assert isinstance(answer, dict)
+            held[RecordId(collection, key)] = answer["value"]
+    for change in plan(held.get, wanted, hosts).changes:
+        method, name = ("records.put", "value") if change.before is None else ("records.patch", "patch")
+        record = {"collection": change.record.collection, "key": change.record.key}
+        await client.call(method, **record, **{name: change.value}, author="demo", reason=f"import of {file.name}")
+    return len(wanted.irregularities)
+
+
+async def put_to_watch(writer: MeshClient, watcher: MeshClient, puts: int = PUTS) -> Quantiles | None:
+    """How long it takes from asking one peer for a put until a watch at another shows it."""
+    seen: list[float] = []
+    async with watcher.watch(kind="records", collection="variable", prefix="demo/ping") as events:
+        async for event in events:
+            if event.type == "SYNC":
+                break
+        for number in range(puts):
+            begin = time.perf_counter()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_put, writer, "demo/ping", number)
+                async for event in events:
+                    if isinstance(event.value, dict) and event.value.get("value") == number:
+                        seen.append(time.perf_counter() - begin)
+                        break
+    return quantiles(seen)
+
+
+async def _put(client: MeshClient, key: str, value: object) -> None:
+    await client.call("records.put", collection="variable", key=key, value={"value": value}, author="demo")
+
+
+class Writes:
+    """Writes at one peer until told to stop, and remembers which were acknowledged."""
+
+    def __init__(self, client: MeshClient) -> None:
+        self._client = client
+        self.acknowledged: list[str] = []
+
+    async def run(self) -> None:
+        """Write a fresh variable every few milliseconds, until cancelled or until the peer is gone."""
+        number = 0
+        while True:
+            key = f"{ACKNOWLEDGED}{number:06}"
+            number += 1
+            try:
+                await _put(self._client, key, number)
+            except (MeshError, OutcomeUnknown, OSError):
+                return
+            self.acknowledged.append(key)
+            await trio.sleep(WRITE_PAUSE_S)
+
+    async def missing(self, clients: Clients) -> int:
+        """How many acknowledged writes some peer does not show."""
+        lost: dict[str, None] = {}
+        for client in clients.values():
+            here = set(await count_records(client, "variable", ACKNOWLEDGED))
+            lost.update(dict.fromkeys(key for key in self.acknowledged if key not in here))
+        return len(lost)
+
+
+async def crash(victim: PeerProcess, others: list[PeerProcess], clients: Clients) -> Crash:
+    """Kill a peer while it is written to, see who notices, start it again, and look for what was acknowledged."""
+    scene = Crash(peer=victim.name)
+    writes = Writes(clients[victim.name])
+    survivors = {name: client for name, client in clients.items() if name != victim.name}
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(writes.run)
+        await trio.sleep(2.0)
+        victim.kill()
+        killed_at = time.perf_counter()
+        async with trio.open_nursery() as watching:
+            for name, client in survivors.items():
+                watching.start_soon(_detect, scene, name, client, killed_at)
+        nursery.cancel_scope.cancel()
+    scene.acknowledged_before = len(writes.acknowledged)
+    await _look_at_orphans(scene, survivors)
+    begin = time.perf_counter()
+    await victim.start(seeds_for(victim, others))
+    if await wait_for_everybody(clients, len(clients), DETECTION_S_MAX):
+        scene.rejoined_s = round(time.perf_counter() - begin, 3)
+    with trio.move_on_after(DETECTION_S_MAX):
+        while scene.lost_acknowledged is None or scene.lost_acknowledged > 0:
+            scene.lost_acknowledged = await writes.missing(clients)
+    return scene
+
+
+async def _detect(scene: Crash, name: str, client: MeshClient, killed_at: float) -> None:
+    with trio.move_on_after(DETECTION_S_MAX):
+        while not any(row.name == scene.peer and row.standing == "down" for row in await read_members(client)):
+            await trio.sleep(POLL_S)
+        scene.detected_s[name] = round(time.perf_counter() - killed_at, 3)
+
+
+async def _look_at_orphans(scene: Crash, survivors: Clients) -> None:
+    """How the survivors show the units of the killed peer: unreachable, as last known, with an age."""
+    for name, client in survivors.items():
+        orphans = [row for row in await unit_rows(client) if row.owner == scene.peer]
+        scene.unreachable[name] = sum(not row.reachable for row in orphans)
+        scene.oldest_s = max([scene.oldest_s, *(row.age_s for row in orphans)])

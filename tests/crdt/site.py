@@ -1,0 +1,237 @@
+"""A ledger over a disk in memory, driven by hand: the smallest world in which its promises can be seen.
+
+Invariant: nothing is stored, delivered or lost unless a test says so.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from random import Random
+
+import msgspec
+
+from mesh.crdt.batch import (
+    DOMAIN,
+    SEMANTICS,
+    Batch,
+    Change,
+    Content,
+    Kind,
+    OpenBatch,
+    decode_batch,
+    encode_content,
+    encode_value,
+    open_batch,
+    writer_id,
+)
+from mesh.crdt.compose import Edit
+from mesh.crdt.effects import Composed, LedgerEffect, NotComposed, Store
+from mesh.crdt.fingerprint import read_fingerprint
+from mesh.crdt.ledger import Compose, Ledger, LedgerEvent, Merge, Retry, Stored, StoreFailed
+from mesh.crdt.log import missing
+from mesh.crdt.replica import MemoryReplica, Table, Write
+from mesh.crdt.view import StoredRecord, read_record
+from mesh.ids import NO_BATCH, Dot, Head, MeshId, NodeId, RecordId, WriterId
+from sim.trust import CheapTrust, certificate_for
+
+MESH = MeshId(b"a mesh of tests!")
+STRANGER = NodeId(b"some other node!")
+NOON = 1_800_000_000.0
+YEARS = 365.25 * 86_400
+VIEW = (Table.CELLS, Table.BUCKETS, Table.CONTEXT, Table.FATES)
+
+Tables = dict[Table, list[tuple[bytes, bytes]]]
+
+
+class Site:
+    """One node's ledger and disk. Stores wait in `waiting` until `store` or `fail` says how they ended."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.disk = MemoryReplica()
+        self._rng = Random(name)
+        self.open()
+
+    def open(self) -> None:
+        """Start the node on its disk; what was under way is gone."""
+        self.waiting: list[Store] = []
+        self.said: list[LedgerEffect] = []
+        self.requests = 0
+        certificate = certificate_for(self.name)
+        self.ledger = Ledger(MESH, CheapTrust(self.name), self.disk, certificate, self._rng.randbytes)
+
+    def tell(self, event: LedgerEvent, now: float = NOON) -> list[LedgerEffect]:
+        """Let the ledger react; keep what it asks of the disk, and return what else it says."""
+        effects = self.ledger.handle(event, now)
+        self.ledger.check()
+        self.waiting += [effect for effect in effects if isinstance(effect, Store)]
+        heard = [effect for effect in effects if not isinstance(effect, Store)]
+        self.said += heard
+        return heard
+
+    def store(self) -> list[LedgerEffect]:
+        """The disk has done the oldest store."""
+        oldest = self.waiting.pop(0)
+        self.disk.write(oldest.writes)
+        return self.tell(Stored(oldest.ticket))
+
+    def fail(self) -> list[LedgerEffect]:
+        """The disk could not do the oldest store, and does none that was asked for after it."""
+        oldest, self.waiting = self.waiting[0], []
+        return self.tell(StoreFailed(oldest.ticket, "the disk is full"))
+
+    def settle(self) -> list[LedgerEffect]:
+        """The disk does all it was asked for."""
+        said: list[LedgerEffect] = []
+        if self.ledger.deadline() < NOON:
+            said += self.tell(Retry())
+        while self.waiting:
+            said += self.store()
+        return said
+
+    def compose(self, *edits: Edit, now: float = NOON) -> int:
+        """Ask for a write. Returns its request."""
+        self.requests += 1
+        self.tell(Compose(self.requests, edits, self.name), now)
+        return self.requests
+
+    def write(self, *edits: Edit, now: float = NOON) -> Head:
+        """A write that is durable at once."""
+        request = self.compose(*edits, now=now)
+        answers = [said for said in self.settle() if isinstance(said, Composed) and said.request == request]
+        assert len(answers) == 1
+        assert answers[0].head is not None
+        return answers[0].head
+
+    def merge(self, *batches: Batch, certificates: Iterable[str] = "abcdx") -> list[LedgerEffect]:
+        """Hear batches and the certificates of the nodes `certificates`; the disk does its part at once."""
+        said = self.tell(Merge(STRANGER, batches, tuple(map(certificate_for, certificates))))
+        return [*said, *self.settle()]
+
+    def pull(self, other: "Site") -> None:
+        """Get all that `other` has on disk and this one lacks."""
+        self.merge(*other.lacked_by(self.heads()))
+
+    def lacked_by(self, heads: Mapping[WriterId, int]) -> tuple[Batch, ...]:
+        """The durable batches here that somebody with `heads` lacks."""
+        with self.disk.read() as reader:
+            return missing(reader, MESH, self.ledger.durable.lines, heads, 1 << 40).batches
+
+    def heads(self) -> dict[WriterId, int]:
+        """What is on disk here, by writer."""
+        return {head.writer: head.number for head in self.ledger.durable.heads()}
+
+    def log(self) -> list[Batch]:
+        """All batches on disk."""
+        return [decode_batch(row) for _, row in self.disk.scan(Table.BATCHES)]
+
+    def applied(self) -> list[OpenBatch]:
+        """The batches on disk that count in the context and are not void."""
+        lines = self.ledger.durable.lines
+        opened = [open_batch(batch, MESH) for batch in self.log()]
+        counted = [o for o in opened if o.content.number <= lines[o.content.writer].applied.number]
+        return [o for o in counted if not self.fate(o.head)]
+
+    def fate(self, head: Head) -> str:
+        """Why a batch is void or held here; empty where it is applied."""
+        row = self.disk.get(Table.FATES, head.writer + head.number.to_bytes(8, "big"))
+        return (row or b"").decode()
+
+    def show(self, record: RecordId) -> StoredRecord | None:
+        """A record as it stands on disk."""
+        return read_record(self.disk, record)
+
+    def fields(self, record: RecordId) -> dict[str, object]:
+        """The shown fields of a record on disk."""
+        stored = self.show(record)
+        return stored.fields() if stored is not None else {}
+
+    def fingerprint(self) -> str:
+        """The fingerprint of the state on disk."""
+        return read_fingerprint(self.disk)
+
+    def tables(self) -> Tables:
+        """Everything that must be the same wherever the same batches are applied."""
+        return {table: list(self.disk.scan(table)) for table in VIEW}
+
+    def answers(self) -> list[tuple[int, bool]]:
+        """How requests were answered: (request, whether it is durable)."""
+        return [(s.request, isinstance(s, Composed)) for s in self.said if isinstance(s, Composed | NotComposed)]
+
+
+def copy_of(disk: MemoryReplica) -> MemoryReplica:
+    """A disk with the same content."""
+    copy = MemoryReplica()
+    copy.write(Write(table, key, row) for table in Table for key, row in disk.scan(table))
+    return copy
+
+
+def exchange(sites: Iterable[Site]) -> None:
+    """All sites get all batches that any of them has on disk."""
+    everywhere = list(sites)
+    for site in everywhere:
+        site.settle()
+    for site in everywhere * 2:
+        for other in everywhere:
+            site.pull(other)
+
+
+class Pen:
+    """A writer that signs whatever it is told to: honest, careless or hostile."""
+
+    def __init__(self, name: str = "x", era: bytes = b"era of that pen!") -> None:
+        self._trust = CheapTrust(name)
+        self.certificate = self._trust.read_certificate(certificate_for(name)).hash
+        self.era = era
+        self.writer = writer_id(self.certificate, era)
+        self.content = self.draft(number=0)
+        self.head = Head(self.writer, 0, NO_BATCH)
+
+    def draft(self, **given: object) -> Content:
+        """A content that follows on nothing, except for what is given."""
+        empty = Content(
+            DOMAIN, MESH, SEMANTICS, 0, self.writer, self.era, self.certificate, 1, NO_BATCH, 1, "pen", (), (), {}
+        )
+        return msgspec.structs.replace(empty, **given)
+
+    def next(self, *changes: Change, **given: object) -> Batch:
+        """Sign the next batch of the chain, and go on from it."""
+        follows = {"number": self.head.number + 1, "previous": self.head.hash, "stamp": self.content.stamp + 1}
+        self.content = self.draft(**{**follows, "changes": changes, **given})
+        batch = self.sign(self.content)
+        self.head = open_batch(batch, self.content.mesh).head
+        return batch
+
+    def sign(self, content: Content) -> Batch:
+        """Sign any content."""
+        return self.sign_bytes(encode_content(content))
+
+    def sign_bytes(self, raw: bytes) -> Batch:
+        """Sign any bytes."""
+        return Batch(raw, self._trust.sign(raw))
+
+    def dot(self, index: int = 0) -> Dot:
+        """A change of the newest batch."""
+        return Dot(self.writer, self.head.number, index, self.head.hash[:8])
+
+
+def put(record: RecordId, field: str, value: object, *over: Dot) -> Change:
+    """A change that sets a field."""
+    return Change(record, field, Kind.PUT, encode_value(value), over)
+
+
+def live_dots(batches: Iterable[OpenBatch]) -> dict[tuple[RecordId, str], list[Dot]]:
+    """The live siblings of every cell, straight from the definition in DESIGN §5 and from nothing that the ledger does."""
+    changes = sorted(_changes(batches), key=lambda change: change[0])
+    named = {dot for _, change in changes if change.kind is not Kind.BURY for dot in change.over}
+    newest = {(dot.writer, change.record, change.field): dot for dot, change in changes}
+    cells: dict[tuple[RecordId, str], list[Dot]] = {}
+    for dot, change in changes:
+        last = newest[dot.writer, change.record, change.field] == dot
+        if last and change.kind is not Kind.RESTORE and dot not in named:
+            cells.setdefault((change.record, change.field), []).append(dot)
+    return cells
+
+
+def _changes(batches: Iterable[OpenBatch]) -> Iterator[tuple[Dot, Change]]:
+    for opened in batches:
+        for index, change in enumerate(opened.content.changes):
+            yield opened.dot(index), change

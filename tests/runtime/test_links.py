@@ -1,0 +1,62 @@
+"""Streams between nodes come and go, and the peer is told once."""
+
+from pathlib import Path
+
+import trio
+import trio.testing
+
+from mesh.effects import Emit
+from mesh.gossip.redial import Known
+from mesh.runtime.announcer import Announcement
+from mesh.runtime.links import OUTBOX_BYTES_MAX, Outbox
+from tests.runtime.meshes import make_folders, put, running, until
+
+
+async def test_an_outbox_gives_frames_in_order_and_drops_what_is_too_much() -> None:
+    outbox = Outbox()
+    assert outbox.put(b"one")
+    assert outbox.put(b"two")
+    assert not outbox.put(bytes(OUTBOX_BYTES_MAX))
+    assert [await outbox.get(), await outbox.get()] == [b"one", b"two"]
+
+
+async def test_a_frame_that_is_waited_for_arrives() -> None:
+    outbox = Outbox()
+    got: list[bytes] = []
+
+    async def take() -> None:
+        got.append(await outbox.get())
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(take)
+        await trio.testing.wait_all_tasks_blocked()
+        outbox.put(b"late")
+    assert got == [b"late"]
+
+
+async def test_a_large_write_goes_over_a_stream(tmp_path: Path) -> None:
+    make_folders(tmp_path, "a", "b")
+    async with running(tmp_path, "a", "b") as (a, b):
+        token = await put(a, "large", "x" * 40_000)
+        assert await b.wait_until_covered(token, 10.0)
+
+
+async def test_a_foreign_mesh_is_not_let_in(tmp_path: Path) -> None:
+    for folder, name in (("one", "a"), ("two", "b")):
+        (tmp_path / folder).mkdir()
+        make_folders(tmp_path / folder, name)
+    async with running(tmp_path / "one", "a") as (a,), running(tmp_path / "two", "b") as (b,):
+        with a.listen() as announcements:
+            b.loop.tell(Known(a.address))
+            await until(lambda: "listener.fault" in _names(announcements))
+        assert (a.health().members, b.health().members) == (1, 1)
+
+
+def _names(announcements: trio.MemoryReceiveChannel[Announcement]) -> list[str]:
+    names: list[str] = []
+    try:
+        while True:
+            said = announcements.receive_nowait()
+            names.append(said.name if isinstance(said, Emit) else "")
+    except trio.WouldBlock:
+        return names

@@ -1,0 +1,75 @@
+"""What Hypothesis makes for the tests of the pure core: everything that peers may say, within its limits.
+
+Invariant: a strategy yields only what an honest peer could say; hostile bytes are each test's own business.
+"""
+
+from typing import TypeVar
+
+from hypothesis import strategies as st
+
+from mesh.crdt.batch import Batch
+from mesh.crdt.board import SignedDelta
+from mesh.ids import Address, BatchHash, Boot, Dot, Head, NodeId, RecordId, WriterId
+from mesh.messages import (
+    Accusation,
+    Ack,
+    Batches,
+    Boards,
+    BoardVersion,
+    Claim,
+    Digests,
+    Gossip,
+    Heads,
+    Message,
+    Ping,
+    PingRequest,
+    RosterPage,
+    SignedClaim,
+    Standing,
+)
+
+T = TypeVar("T")
+
+numbers = st.integers(0, 2**62 - 1)
+nodes = st.binary(min_size=16, max_size=16).map(NodeId)
+writers = st.binary(min_size=16, max_size=16).map(WriterId)
+hashes = st.binary(min_size=32, max_size=32).map(BatchHash)
+texts = st.text(max_size=20)
+addresses = st.builds(Address, texts, st.integers(0, 65535))
+boots = st.builds(Boot, numbers, st.integers(0, 2**64 - 1))
+heads = st.builds(Head, writers, numbers, hashes)
+dots = st.builds(Dot, writers, numbers, st.integers(0, 255), st.binary(min_size=8, max_size=8))
+records = st.builds(RecordId, texts, texts)
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False) | texts,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
+    max_leaves=8,
+)
+
+claims = st.builds(
+    Claim, nodes, texts, st.binary(max_size=91), addresses, texts, boots, numbers, st.sampled_from(Standing)
+)
+signed_claims = st.builds(SignedClaim, st.binary(max_size=99), st.binary(max_size=72))
+accusations = st.builds(Accusation, nodes, boots, numbers, st.sampled_from(Standing), nodes)
+digests = st.builds(Digests, *(st.binary(min_size=16, max_size=16),) * 3)
+
+
+def _some(strategy: st.SearchStrategy[T]) -> st.SearchStrategy[tuple[T, ...]]:
+    return st.lists(strategy, max_size=5).map(tuple)
+
+
+news = _some(signed_claims | accusations)
+batches = st.builds(Batch, st.binary(max_size=200), st.binary(max_size=80))
+deltas = st.builds(SignedDelta, st.binary(max_size=200), st.binary(max_size=80))
+
+MESSAGES: dict[type[Message], st.SearchStrategy[Message]] = {
+    Ping: st.builds(Ping, numbers, digests, news),
+    Ack: st.builds(Ack, numbers, nodes, st.none() | digests, news),
+    PingRequest: st.builds(PingRequest, numbers, nodes, addresses, news),
+    Gossip: st.builds(Gossip, news),
+    RosterPage: st.builds(RosterPage, _some(signed_claims), _some(accusations), st.booleans()),
+    Heads: st.builds(Heads, _some(heads), _some(st.builds(BoardVersion, nodes, boots, numbers)), st.booleans()),
+    Batches: st.builds(Batches, _some(batches), _some(st.binary(max_size=99)), st.booleans()),
+    Boards: st.builds(Boards, _some(deltas)),
+}
+messages = st.one_of(*MESSAGES.values())
