@@ -3,8 +3,8 @@
 Invariant: a connection ends without harm to others, whatever it sends; at a stop every websocket hears 1001 within STOP_S.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import cast
 
 import structlog
@@ -63,6 +63,15 @@ class Service:
             else:
                 await self._http.serve(stream, certificate)
 
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Stay until cancelled; then `stop`. It ends before the node does, so that websockets still hear of it."""
+        task_status.started()
+        try:
+            await trio.sleep_forever()
+        finally:
+            with trio.CancelScope(shield=True):
+                await self.stop()
+
     async def stop(self) -> None:
         """Close websockets with 1001 and let requests under way end, for at most STOP_S."""
         self._stopping.set()
@@ -86,10 +95,8 @@ class Service:
             await stream.send_all(_FORBIDDEN)
             return
         async with trio.open_nursery() as nursery:
-            try:
+            with suppress(ConnectionClosed, WireClosed):
                 await self._speak(nursery, stream, header(head.headers.get("mesh-author", "")))
-            except (ConnectionClosed, WireClosed):
-                pass
             nursery.cancel_scope.cancel()
 
     async def _speak(self, nursery: trio.Nursery, stream: PrefixedStream, author: str) -> None:
@@ -124,15 +131,3 @@ async def _ping(nursery: trio.Nursery, connection: WebSocketConnection) -> None:
         except (trio.TooSlowError, ConnectionClosed):
             nursery.cancel_scope.cancel()
             return
-
-
-@asynccontextmanager
-async def serving(node: Node, on_fault: Callable[[str], None] = _log) -> AsyncIterator[Service]:
-    """Serve clients at `node` for as long as the context lasts; then tell them that it stops."""
-    service = Service(node, on_fault)
-    node.on_http = service.on_http
-    try:
-        yield service
-    finally:
-        with trio.CancelScope(shield=True):
-            await service.stop()

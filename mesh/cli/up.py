@@ -25,6 +25,7 @@ from mesh.units.keeper import Keeper
 from mesh.units.simulated import SimulatedDriver
 
 SELF_REPORT_S = 5.0  # How often a node says on its board how it is.
+SWITCH_INTERVAL_S = 0.0005  # The writer threads give the interpreter back to the loop this soon (DESIGN §3).
 PORT = 7700
 
 
@@ -67,6 +68,7 @@ async def up(
     json_
         Print where the node listens as one JSON line.
     """
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     options = Options(host=host, port=port, advertise=advertise, seeds=tuple(parse_address(text) for text in seed))
     async with open_node(folder, options) as node, _attended(node, quiet):
         _say_ready(node, json_)

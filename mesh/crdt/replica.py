@@ -12,6 +12,9 @@ from msgspec import Struct
 from sortedcontainers import SortedDict
 
 
+KEY_BYTES_MAX = 511  # LMDB 0.9's limit, which every replica keeps.
+
+
 class Table(StrEnum):
     """The named databases of a replica. Keys are 1 to 511 bytes (LMDB 0.9 format), in byte order."""
 
@@ -79,6 +82,7 @@ class MemoryReplica:
     def write(self, writes: Iterable[Write]) -> None:
         """Apply `writes` in order, all of them."""
         for write in writes:
+            assert 0 < len(write.key) <= KEY_BYTES_MAX, f"{write.table} has keys of 1 to {KEY_BYTES_MAX} bytes, like LMDB"
             if write.value is None:
                 self._tables[write.table].pop(write.key, None)
             else:

@@ -44,7 +44,8 @@ def explained(problem: lmdb.Error | OSError, path: Path) -> StorageError:
         case lmdb.Error() if isinstance(problem, _UNREADABLE):
             return UnreadableFile(f"{path} is not a database of the mesh, or it is damaged ({problem}). {RESTORE}")
         case lmdb.Error():
-            return _by_number(problem.code, str(problem), path)
+            number = getattr(problem, "code", 0)  # The binding's own complaints carry none.
+            return _by_number(number, str(problem), path)
         case OSError():
             return _by_number(problem.errno or 0, problem.strerror or str(problem), path)
 

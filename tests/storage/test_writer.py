@@ -5,6 +5,7 @@ Invariant: these tests run a real thread on real files; they wait for answers, n
 
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ from mesh.crdt.replica import Table, Write
 from mesh.errors import StorageError
 from mesh.ids import MeshId
 from mesh.storage.environment import LEDGER_TABLES, LmdbReplica
-from mesh.storage.writer import COMMIT_TICKETS_MAX, Writer, write_now
+from mesh.storage.writer import COMMIT_BYTES_MAX, COMMIT_TICKETS_MAX, Writer, write_now
 
 ROOT = Path(__file__).parents[2]
 SMALL_MAP_BYTES = 1 << 20
@@ -106,12 +107,53 @@ async def test_tickets_are_answered_in_order_and_each_once(desk: Desk) -> None:
     assert desk.writer.waiting == 0
 
 
+class Gate:
+    """Writes that keep the thread waiting in the middle of a transaction until `opened` is set."""
+
+    def __init__(self) -> None:
+        self.opened = threading.Event()
+
+    def __iter__(self) -> Iterator[Write]:
+        assert self.opened.wait(10)
+        return iter(one(b"gate"))
+
+
+def submit_gate(desk: Desk, ticket: int) -> threading.Event:
+    gate = Gate()
+    desk.writer.submit(ticket, cast("tuple[Write, ...]", gate))
+    return gate.opened
+
+
 async def test_what_waits_together_is_committed_together(desk: Desk) -> None:
-    started = desk.replica.commits
-    for ticket in range(400):
+    before = desk.replica.commits
+    gate = submit_gate(desk, 0)
+    for ticket in range(1, COMMIT_TICKETS_MAX + 1):
         desk.writer.submit(ticket, one(b"%d" % ticket))
-    await desk.answer_to(399)
-    assert desk.replica.commits - started < 40
+    gate.set()
+    await desk.answer_to(COMMIT_TICKETS_MAX)
+    assert desk.replica.commits - before == 2  # One is full, and the last ticket is left for another.
+
+
+async def test_a_commit_is_bounded_in_bytes_too(desk: Desk) -> None:
+    before = desk.replica.commits
+    gate = submit_gate(desk, 0)
+    for ticket in range(1, 5):
+        desk.writer.submit(ticket, one(b"%d" % ticket, bytes(COMMIT_BYTES_MAX // 2)))
+    gate.set()
+    await desk.answer_to(4)
+    assert desk.replica.commits - before == 2
+
+
+async def test_tickets_of_one_commit_fail_together_and_the_first_is_the_one_to_resume(small: Desk) -> None:
+    gate = submit_gate(small, 1)
+    small.writer.submit(2, TOO_MUCH)
+    small.writer.submit(3, one(b"k"))
+    gate.set()
+    assert not await small.answer_to(3)
+    small.writer.resume(1)
+    small.writer.submit(4, one(b"k"))
+    assert await small.answer_to(4)
+    assert small.heard == [(1, False), (2, False), (3, False), (4, True)]
 
 
 async def test_an_answered_ticket_can_be_read(desk: Desk) -> None:

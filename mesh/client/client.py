@@ -1,0 +1,196 @@
+"""The client of a mesh: any peer will do, and when one goes away another takes over.
+
+Invariant: a read is repeated at the next peer; a write that may have been sent is never repeated by itself.
+"""
+
+import ssl
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import TypeVar
+
+import msgspec
+import trio
+from msgspec import Struct
+
+from mesh.client.answers import Page, Record, Row, Value
+from mesh.client.faults import CannotConnect, OutcomeUnknown, PeerFailed
+from mesh.client.link import Dialling, Link, LinkLost, run_link
+from mesh.client.watch import Watch
+from mesh.errors import UsageError
+from mesh.runtime.rows import Health, MemberRow, Receipt
+
+CONNECT_TIMEOUT_S = 5.0
+READS = ("records.get", "records.list", "members.list", "state.get", "state.list", "health.get", "watch.open")
+
+T = TypeVar("T")
+
+
+class _Items(Struct, frozen=True):
+    items: list[Row]
+
+
+class _Members(Struct, frozen=True):
+    items: list[MemberRow]
+
+
+class MeshClient:
+    """A connection to whichever of `urls` answers first, by JSON-RPC over a websocket.
+
+    ```python
+    async with MeshClient(["http://peer-1:7700", "http://peer-2:7700"], author="ada") as client:
+        record = await client.get("unit", "BTF/DIPOLE/DHSTB001")
+        await client.patch("unit", record.key, {"desired": "START"}, reason="the beam is back")
+        async with client.watch("unit", prefix="BTF/") as events:
+            async for event in events:
+                print(event.type, event.key)
+    ```
+
+    Every method raises CannotConnect where no peer answers, and the peer's own errors as NotFound, Refused, UsageError,
+    Behind or StorageError. It is for one event loop; its methods may be called by many tasks at once.
+    """
+
+    def __init__(
+        self,
+        urls: Sequence[str],
+        *,
+        author: str = "anonymous",
+        timeout_s: float = CONNECT_TIMEOUT_S,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        if not urls:
+            raise UsageError("at least one URL of a peer was expected", field="urls", todo="give http://HOST:7700")
+        self._dialling = [Dialling(url, author, timeout_s, tls) for url in urls]
+        self._manager = trio.open_nursery()
+        self._nursery: trio.Nursery | None = None
+        self._link: Link | None = None
+        self._turn = 0  # Where in the list the next connection is tried first.
+        self._connecting = trio.Lock()
+
+    async def __aenter__(self) -> "MeshClient":
+        self._nursery = await self._manager.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the connection. An exception of the body passes as it is, in no group."""
+        assert self._nursery is not None
+        self._nursery.cancel_scope.cancel()
+        await self._manager.__aexit__(None, None, None)
+
+    @property
+    def url(self) -> str:
+        """The peer that is connected now, or would be tried next."""
+        return self._link.url if self._link is not None else self._dialling[self._turn].url
+
+    async def link(self) -> Link:
+        """The open connection; a new one, to the first peer that answers, where there is none. Raises CannotConnect."""
+        async with self._connecting:
+            if self._link is None or self._link.lost.is_set():
+                self._link = await self._connect()
+            return self._link
+
+    def move_on(self, link: Link) -> None:
+        """Use another peer than that of `link` from now on; what is open there stays open."""
+        if self._link is link:
+            self._link = None
+            self._turn = (self._turn + 1) % len(self._dialling)
+
+    async def _connect(self) -> Link:
+        if self._nursery is None:
+            raise UsageError("the client is not open", todo="use it as `async with MeshClient(…) as client`")
+        reasons: list[str] = []
+        for _ in self._dialling:
+            answer = await self._nursery.start(run_link, self._dialling[self._turn])
+            if isinstance(answer, Link):
+                return answer
+            reasons.append(str(answer))
+            self._turn = (self._turn + 1) % len(self._dialling)
+        raise CannotConnect("no peer answered: " + "; ".join(reasons))
+
+    async def call(self, method: str, **params: object) -> object:
+        """One call by name, with its result as plain values (docs/api.md lists the methods)."""
+        return msgspec.json.decode(await self._ask(method, params))
+
+    async def _ask(self, method: str, params: Mapping[str, object]) -> bytes:
+        for _ in range(len(self._dialling) + 1):
+            link = await self.link()
+            try:
+                return await link.ask(method, dict(params))
+            except LinkLost as lost:
+                self.move_on(link)
+                if lost.sent and method not in READS:
+                    raise OutcomeUnknown(
+                        f"{link.url} was lost after {method} was sent: whether it was stored is not known; "
+                        "read before you write again"
+                    ) from None
+        raise CannotConnect(f"every peer was lost while it worked on {method}; try again")
+
+    async def _get(self, kind: type[T], method: str, **params: object) -> T:
+        raw = await self._ask(method, params)
+        try:
+            return msgspec.json.decode(raw, type=kind)
+        except msgspec.MsgspecError as error:
+            raise PeerFailed(
+                f"{self.url} answered {method} in a shape that this client does not know: {error}"
+            ) from None
+
+    # ---- reads
+
+    async def get(self, collection: str, key: str, *, after: str = "", timeout_s: float = 5.0) -> Record:
+        """One record, at least as new as the token `after`. Raises NotFound, Behind."""
+        return await self._get(Record, "records.get", collection=collection, key=key, after=after, timeout_s=timeout_s)
+
+    async def list(self, collection: str, **filters: object) -> Page:
+        """A page of records. Filters: prefix, labels, text, after_key, limit, buried, after, timeout_s."""
+        return await self._get(Page, "records.list", collection=collection, **filters)
+
+    async def list_all(self, collection: str, **filters: object) -> "list[Record]":
+        """All records that pass the filters, page by page; later pages may be newer than earlier ones."""
+        found: list[Record] = []
+        after_key: str | None = ""
+        while after_key is not None:
+            page = await self.list(collection, **filters, after_key=after_key)
+            found += page.items
+            after_key = page.next
+        return found
+
+    async def members(self) -> "list[MemberRow]":
+        """Every member that the peer ever heard of."""
+        return (await self._get(_Members, "members.list")).items
+
+    async def state(self, prefix: str = "") -> "list[Row]":
+        """State rows whose topic starts with `prefix`."""
+        return (await self._get(_Items, "state.list", prefix=prefix)).items
+
+    async def health(self) -> Health:
+        """How the peer is."""
+        return await self._get(Health, "health.get")
+
+    # ---- writes: each raises OutcomeUnknown where the connection is lost before the answer
+
+    async def put(self, collection: str, key: str, value: Value, *, reason: str = "") -> Receipt:
+        """Make the record exactly `value`. Durable at the peer when it returns."""
+        return await self._get(Receipt, "records.put", collection=collection, key=key, value=value, reason=reason)
+
+    async def patch(self, collection: str, key: str, patch: Value, *, reason: str = "") -> Receipt:
+        """Merge `patch` into the record (RFC 7396)."""
+        return await self._get(Receipt, "records.patch", collection=collection, key=key, patch=patch, reason=reason)
+
+    async def bury(self, collection: str, key: str, *, reason: str = "") -> Receipt:
+        """Hide the record."""
+        return await self._get(Receipt, "records.bury", collection=collection, key=key, reason=reason)
+
+    async def restore(self, collection: str, key: str, *, reason: str = "") -> Receipt:
+        """Show a buried record again."""
+        return await self._get(Receipt, "records.restore", collection=collection, key=key, reason=reason)
+
+    async def submit(self, operations: Sequence[Value], *, reason: str = "", intent: str = "") -> Receipt:
+        """Several operations (`{"op": "put", "collection": …, "key": …, "value": …}`) as one batch, or none of them."""
+        return await self._get(Receipt, "records.submit", operations=operations, reason=reason, intent=intent)
+
+    # ---- watches
+
+    def watch(self, collection: str = "", *, prefix: str = "", kind: str = "records", resume: str = "") -> Watch:
+        """Watch records, or with `kind` state or members; to be used as `async with … as events: async for event in events`."""
+        return Watch(self, {"kind": kind, "collection": collection, "prefix": prefix}, resume)

@@ -1,0 +1,115 @@
+"""What must be true of a simulated mesh: of each peer at any time, and of all of them once it is quiet.
+
+Invariant: every sentence returned here names a broken promise; nothing is forgiven that the journal does not excuse.
+"""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from mesh.crdt.batch import decode_batch, hash_content
+from mesh.crdt.fingerprint import read_fingerprint
+from mesh.crdt.keys import batch_key
+from mesh.crdt.replica import MemoryReplica, Table
+from mesh.ids import Head
+from mesh.peer import Peer
+from sim.journal import Journal
+from sim.node import Node
+
+NAMES_MAX = 5  # More names in one complaint are not read.
+
+
+class Inspector:
+    """Has a peer check itself after every `every`-th event of the mesh."""
+
+    __slots__ = ("_every", "_left")
+
+    def __init__(self, every: int) -> None:
+        self._every = self._left = every
+
+    def __call__(self, peer: Peer) -> None:
+        """An event of `peer` is over."""
+        self._left -= 1
+        if self._left == 0:
+            self._left = self._every
+            peer.check()
+
+
+def differences(nodes: Sequence[Node]) -> list[str]:
+    """How the nodes that are up disagree. Empty: they have converged."""
+    peers = {node.name: node.peer for node in nodes if node.peer is not None}
+    views = {
+        "ledger digests": {name: peer.ledger.durable.digest.hex() for name, peer in peers.items()},
+        "fingerprints": {node.name: read_fingerprint(node.disk.replica) for node in nodes if node.up},
+        "roster digests": {name: peer.roster.digest.hex() for name, peer in peers.items()},
+        "board digests": {name: peer.boards.digest.hex() for name, peer in peers.items()},
+    }
+    found = [f"{what} differ: {said}" for what, view in views.items() if (said := _tell_groups(view))]
+    return [*found, *_wrong_rosters(nodes)]
+
+
+def _tell_groups(view: dict[str, str]) -> str:
+    groups: dict[str, list[str]] = {}
+    for name, value in view.items():
+        groups.setdefault(value, []).append(name)
+    if len(groups) <= 1:
+        return ""
+    ordered = sorted(groups.items(), key=lambda group: -len(group[1]))
+    return "; ".join(f"{value[:8]} at {_names(names)}" for value, names in ordered[:NAMES_MAX])
+
+
+def _wrong_rosters(nodes: Sequence[Node]) -> list[str]:
+    found = []
+    for node in nodes:
+        if node.peer is None:
+            continue
+        present = {member.claim.name: member.claim.boot for member in node.peer.roster.members() if member.reachable}
+        missed = [other.name for other in nodes if other.up and other.name not in present]
+        ghosts = [other.name for other in nodes if not other.up and other.name in present]
+        if missed:
+            found.append(f"{node.name} does not hold alive what is: {_names(missed)}")
+        if ghosts:
+            found.append(f"{node.name} holds alive what is not: {_names(ghosts)}")
+    return [*found[:NAMES_MAX], *([f"and {len(found) - NAMES_MAX} more rosters"] if len(found) > NAMES_MAX else [])]
+
+
+def _names(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMES_MAX} more" if len(names) > NAMES_MAX else ""
+    return ", ".join(names[:NAMES_MAX]) + more
+
+
+class Fates(Struct):
+    """What became of the acknowledged writes.
+
+    `unreplicated`: all its holders have lost their disks since, before anybody else had it. `stranded`: all its holders are
+    down. `broken` are sentences about promises that were not kept.
+    """
+
+    unreplicated: int = 0
+    stranded: int = 0
+    broken: list[str] = []
+
+
+def fates_of(nodes: Sequence[Node], journal: Journal) -> Fates:
+    """Look for every acknowledged write on every disk."""
+    fates = Fates()
+    for request, (entry, head) in enumerate(journal.acknowledged()):
+        holders = journal.holders(head)
+        have = [node for node in nodes if _has(node.disk.replica, head)]
+        forgot = [node.name for node in nodes if holders >> node.index & 1 and node not in have]
+        lack = [node.name for node in nodes if node.up and node not in have]
+        title = f"write {request} (acknowledged by {nodes[entry.index].name} at {entry.acknowledged_at:.3f} s)"
+        if forgot:
+            fates.broken.append(f"{title} was durable and is gone, without a lost disk, at {_names(forgot)}")
+        elif not have:
+            fates.unreplicated += 1
+        elif not any(node.up for node in have):
+            fates.stranded += 1
+        elif lack:
+            fates.broken.append(f"{title} is missing at {_names(lack)}")
+    return fates
+
+
+def _has(replica: MemoryReplica, head: Head) -> bool:
+    row = replica.get(Table.BATCHES, batch_key(head.writer, head.number))
+    return row is not None and hash_content(decode_batch(row).content) == head.hash

@@ -1,0 +1,164 @@
+"""The command `mesh-sim`.
+
+Invariant: exit status 0 means that every check passed, 1 that one failed, 2 that the command makes no sense; no traceback reaches
+a user.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, TextIO
+
+from cyclopts import App, Parameter
+from rich.console import Console
+from rich.table import Table
+
+from mesh.errors import UsageError
+from sim.library import load, packaged
+from sim.report import Report, as_json, show
+from sim.run import resized, run
+from sim.sweep import sweep
+
+app = App(name="mesh-sim", help="Run real peers in virtual time.", version_flags=())
+Changes = Annotated[tuple[str, ...], Parameter(name="--set", negative=())]
+Positive = Annotated[int, Parameter(negative=())]
+
+
+@app.command(name="run")
+def run_one(
+    scenario: str,
+    /,
+    *,
+    seed: int,
+    nodes: int | None = None,
+    seconds: float | None = None,
+    json: Annotated[bool, Parameter(negative=())] = False,
+    trace: Path | None = None,
+    changes: Changes = (),
+) -> int:
+    """Run a scenario once.
+
+    Parameters
+    ----------
+    scenario
+        The path of a TOML file, or the name of a packaged scenario (see `mesh-sim list`).
+    seed
+        One seed and one scenario give one trace, byte for byte.
+    nodes
+        How many nodes, instead of what the scenario says.
+    seconds
+        How many virtual seconds, instead of what the scenario says.
+    json
+        Print one JSON object instead of tables.
+    trace
+        Write a line per event and effect to this file.
+    changes
+        Change a value of the scenario: `network.loss=0.05`, `faults.0.at_s=20`. May be given several times.
+    """
+    with _trace_file(trace) as file:
+        report = run(load(scenario, changes), seed, nodes, seconds, file)
+    if json:
+        print(as_json(report))  # noqa: T201  (printing is this command's work)
+    else:
+        show(report, Console())
+    return 0 if report.passed else 1
+
+
+@app.command(name="list")
+def list_scenarios() -> int:
+    """List the packaged scenarios."""
+    table = Table()
+    for column in ("scenario", "nodes", "virtual s", "about"):
+        table.add_column(column)
+    for name in packaged():
+        scenario = load(name)
+        table.add_row(name, str(scenario.nodes), f"{scenario.seconds:g}", scenario.about)
+    Console().print(table)
+    return 0
+
+
+@app.command
+def seeds(
+    *,
+    count: int = 24,
+    scenario: str = "smoke",
+    first: int = 1,
+    jobs: int = 2,
+    nodes: int | None = None,
+    seconds: float | None = None,
+    changes: Changes = (),
+) -> int:
+    """Run many seeds of a scenario, and fail if any check of any of them does.
+
+    Parameters
+    ----------
+    count
+        How many seeds.
+    scenario
+        The path of a TOML file, or the name of a packaged scenario.
+    first
+        The first seed; the others follow.
+    jobs
+        How many processes at once.
+    nodes
+        How many nodes, instead of what the scenario says.
+    seconds
+        How many virtual seconds, instead of what the scenario says.
+    changes
+        Change a value of the scenario, as in `mesh-sim run`.
+    """
+    if count < 1 or jobs < 1:
+        raise UsageError("--count and --jobs: at least 1 was expected", field="count", todo="for example --count 24")
+    chosen = resized(load(scenario, changes), nodes, seconds)
+    console, failed, messages = Console(soft_wrap=True, highlight=False), 0, 0
+    for report in sweep(chosen, range(first, first + count), jobs):
+        messages += report.messages
+        if not report.passed:
+            failed += 1
+            options = _options(nodes, seconds, changes)
+            _tell_failure(report, f"mesh-sim run {scenario} --seed {report.seed}{options}", console)
+    verdict = f"{failed} of {count} seeds FAILED" if failed else f"all {count} seeds passed"
+    console.print(f"{chosen.name}: {verdict} ({messages:,} messages)", markup=False)
+    return 1 if failed else 0
+
+
+def _options(nodes: int | None, seconds: float | None, changes: tuple[str, ...]) -> str:
+    sizes = (("nodes", nodes), ("seconds", seconds))
+    given = [f"--{name} {value:g}" for name, value in sizes if value is not None]
+    return "".join(f" {option}" for option in (*given, *(f"--set {change}" for change in changes)))
+
+
+def _tell_failure(report: Report, command: str, console: Console) -> None:
+    console.print(f"seed {report.seed} FAILED; again with: {command}", style="bold red", markup=False)
+    for failure in report.failures:
+        console.print(f"  {failure}", markup=False)
+
+
+@contextmanager
+def _trace_file(path: Path | None) -> Iterator[TextIO | None]:
+    if path is None:
+        yield None
+        return
+    try:
+        with path.open("w", encoding="utf-8") as file:
+            yield file
+    except OSError as error:
+        raise UsageError(f"--trace {path}: can't write there: {error.strerror}", field="trace") from None
+
+
+def main() -> None:
+    """Carry out the command line and end the process."""
+    try:
+        status = app(result_action="return_value")
+    except UsageError as error:
+        todo = f"\n{error.todo[0].upper()}{error.todo[1:]}." if error.todo else ""
+        Console(stderr=True, soft_wrap=True, highlight=False).print(f"mesh-sim: {error}{todo}", markup=False)
+        status = 2
+    except KeyboardInterrupt:
+        status = 130
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

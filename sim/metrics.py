@@ -1,0 +1,107 @@
+"""What a run is measured by: detection, propagation, verdicts that were wrong.
+
+Invariant: it only listens; nothing that a peer sees depends on what is measured.
+"""
+
+from typing import Protocol
+
+from mesh.crdt.effects import Composed, Emit, NotComposed, Visible
+from sim.journal import Journal
+from sim.network import Network, Station
+from sim.world import World
+
+CALM_S = 20.0  # So long after a start or a healed cut, old verdicts still travel and are nobody's mistake.
+
+
+class Watched(Station, Protocol):
+    """What is asked of a node that is measured."""
+
+    name: str
+    started_at: float
+
+
+class CrashSeen:
+    """A crash, and when each survivor held the node down (seconds after the crash). Who dies later was no survivor."""
+
+    __slots__ = ("at", "survivors", "told_s")
+
+    def __init__(self, at: float, survivors: list[str]) -> None:
+        self.at = at
+        self.survivors = dict.fromkeys(survivors)
+        self.told_s: dict[str, float] = {}
+
+
+class Metrics:
+    """Listens to what peers say that is no message."""
+
+    __slots__ = (
+        "_calm_at",
+        "_down",
+        "_network",
+        "_nodes",
+        "_world",
+        "crashes",
+        "events",
+        "false_accusations",
+        "false_downs",
+        "journal",
+    )
+
+    def __init__(self, world: World, network: Network, journal: Journal) -> None:
+        self._world, self._network, self.journal = world, network, journal
+        self._nodes: dict[str, Watched] = {}
+        self._down: dict[str, CrashSeen] = {}
+        self._calm_at = 0.0
+        self.crashes: list[CrashSeen] = []
+        self.events: dict[str, int] = {}
+        self.false_accusations = 0  # Verdicts of those who found out for themselves.
+        self.false_downs = 0  # The same, counted at everybody who believed it.
+
+    def watch(self, node: Watched) -> None:
+        """Measure this node too."""
+        self._nodes[node.name] = node
+
+    def hear(self, node: Watched, said: Emit | Visible | Composed | NotComposed) -> None:
+        """Take in what a peer said."""
+        now = self._world.now
+        match said:
+            case Visible(batches):
+                self.journal.show(node.index, node.started_at, batches, now)
+            case Composed(request, head):
+                self.journal.acknowledge(request, head, now)
+            case NotComposed(_, error):
+                self.journal.refuse(type(error).__name__)
+            case Emit(name):
+                self.events[name] = self.events.get(name, 0) + 1
+                if name == "member.down":
+                    self._on_down(node, said)
+
+    def crashed(self, node: Watched) -> None:
+        """A node went down."""
+        for crash in self._down.values():
+            crash.survivors.pop(node.name, None)
+            crash.told_s.pop(node.name, None)
+        alive = [other.name for other in self._nodes.values() if other.up and other is not node]
+        self._down[node.name] = CrashSeen(self._world.now, alive)
+        self.crashes.append(self._down[node.name])
+
+    def started(self, node: Watched) -> None:
+        """A node came up."""
+        self._down.pop(node.name, None)
+
+    def healed(self) -> None:
+        """The network is whole again."""
+        self._calm_at = self._world.now + CALM_S
+
+    def _on_down(self, node: Watched, said: Emit) -> None:
+        name, now = str(said.about["name"]), self._world.now
+        crash = self._down.get(name)
+        if crash is not None:
+            if node.name in crash.survivors:
+                crash.told_s.setdefault(node.name, now - crash.at)
+            return
+        accused = self._nodes[name]
+        excused = now < max(self._calm_at, accused.started_at + CALM_S) or self._network.separated(node, accused)
+        if not excused:
+            self.false_downs += 1
+            self.false_accusations += said.about["accuser"] == node.node.hex()

@@ -1,0 +1,249 @@
+"""A simulated machine: a peer, its disks and its clock, on or off.
+
+Invariant: at most one entry of the world's heap can wake the peer, and it does so no later than the peer's deadline.
+"""
+
+from collections.abc import Callable
+from math import inf
+from random import Random
+
+import msgspec
+from msgspec import Struct
+
+from mesh.config import Config
+from mesh.crdt.keys import BOOT
+from mesh.crdt.ledger import Stored
+from mesh.crdt.replica import Table
+from mesh.effects import (
+    Composed,
+    Dial,
+    Effect,
+    Emit,
+    Hangup,
+    NotComposed,
+    Posted,
+    Send,
+    Store,
+    StoreLazily,
+    Stream,
+    Visible,
+)
+from mesh.events import Connected, DialFailed, Disconnected, Tick
+from mesh.gossip.membership import boot_write
+from mesh.ids import Address, Boot, MeshId
+from mesh.peer import Event, Origin, Peer
+from sim.clock import Clock
+from sim.disk import LedgerDisk, SoftDisk
+from sim.metrics import Metrics
+from sim.network import BODY_BYTES_MAX, PORT, Network
+from sim.parcel import Parcel, Wrapping
+from sim.scenario import Scenario
+from sim.streams import Streams
+from sim.trace import Trace, describe_effect, describe_event
+from sim.trust import CheapTrust, certificate_for
+from sim.world import World
+
+MESH = MeshId(b"simulated mesh !")
+TICKS_AT_ONCE_MAX = 1_000  # A peer that wants to be ticked again and again at one moment would stop time.
+_TICK = Tick()
+
+
+class PeerBroken(Exception):
+    """A peer raised what no peer may raise. The message tells when, where and on what."""
+
+
+class Surroundings(Struct, frozen=True):
+    """What all machines of a run share. `seed` starts every chance; `inspect` is called after every event of a peer."""
+
+    seed: str
+    scenario: Scenario
+    world: World
+    network: Network
+    streams: Streams
+    metrics: Metrics
+    trace: Trace
+    inspect: Callable[[Peer], None]
+
+
+class Node:
+    """One machine of the mesh."""
+
+    __slots__ = (
+        "_around",
+        "_soft",
+        "_ticks",
+        "_trust",
+        "_wake_at",
+        "_woken_at",
+        "_wrapping",
+        "address",
+        "clock",
+        "disk",
+        "index",
+        "life",
+        "name",
+        "node",
+        "peer",
+        "powered",
+        "started_at",
+        "up",
+    )
+
+    def __init__(self, index: int, around: Surroundings) -> None:
+        self._around, self.index, self.name = around, index, name_of(index)
+        rng = Random(f"{around.seed}/{self.name}")
+        self.address = Address(self.name, PORT)
+        self.clock = Clock(rng.random() * around.scenario.clock.offset_s_max)
+        self.disk = LedgerDisk(around.world, around.scenario.disk, Random(f"{around.seed}/{self.name}/disk"))
+        self._soft = SoftDisk(around.world, around.scenario.disk)
+        self._trust = CheapTrust(self.name)
+        self.node = self._trust.read_certificate(certificate_for(self.name)).node
+        self._wrapping = Wrapping(self.node, self.address)
+        self.peer: Peer | None = None
+        self.up, self.powered, self.life, self.started_at = False, True, 0, inf
+        self._wake_at, self._woken_at, self._ticks = inf, -inf, 0
+
+    def start(self) -> None:
+        """Switch the machine on, with a boot above every one that its disk knows."""
+        around, self.life = self._around, self.life + 1
+        rng = Random(f"{around.seed}/{self.name}/{self.life}")
+        now = around.world.now
+        boot = self._next_boot(rng)
+        seeds = tuple(Address(name_of(index), PORT) for index in range(around.scenario.start.seeds))
+        origin = Origin(
+            mesh=MESH,
+            certificate=certificate_for(self.name),
+            trust=self._trust,
+            address=self.address,
+            api=f"http://{self.name}",
+            boot=boot,
+            ledger=self.disk.replica,
+            soft=self._soft.replica,
+            seeds=seeds,
+            config=Config(around.scenario.gossip),
+        )
+        self.peer = Peer(origin, rng, rng.randbytes, self.clock.local(now))
+        self.up, self.powered, self.started_at = True, True, now
+        around.trace.note(now, self.name, f"starts, boot {boot.count}")
+        around.metrics.started(self)
+        self._sleep()
+
+    def _next_boot(self, rng: Random) -> Boot:
+        row = self._soft.read_row(Table.META, BOOT)
+        count = msgspec.msgpack.decode(row, type=Boot).count if row is not None else 0
+        boot = Boot(count + 1, rng.getrandbits(64))
+        self._soft.write_now((boot_write(boot),))
+        return boot
+
+    def crash(self, silent: bool, lost_disk: bool) -> None:
+        """Stop at once. `silent`: the machine is off, otherwise only the process is gone. `lost_disk`: both disks are empty."""
+        self.peer, self.up, self.powered, self._wake_at = None, False, not silent, inf
+        self._around.trace.note(self._around.world.now, self.name, f"crashes {silent=} {lost_disk=}")
+        self._around.metrics.crashed(self)
+        if lost_disk:
+            self.disk.lose()
+            self._soft.lose()
+            self._around.metrics.journal.forget(self.index)
+        self.disk.cut_power()
+        self._soft.cut_power()
+        self._around.streams.died(self)
+
+    def receive(self, parcel: Parcel) -> None:
+        """A message arrived. A machine that is off hears nothing."""
+        if self.peer is None:
+            self._around.network.traffic.dropped("down")
+            return
+        self._around.trace.note(self._around.world.now, self.name, f"< {parcel.label}")
+        self._handle(self.peer, parcel.received)
+
+    def connection(self, event: Connected | Disconnected | DialFailed) -> None:
+        """Something became of a stream."""
+        self.tell(event)
+
+    def tell(self, event: Event) -> None:
+        """Hand an event to the peer, if the machine is up."""
+        if self.peer is not None:
+            self._around.trace.note(self._around.world.now, self.name, describe_event(event))
+            self._handle(self.peer, event)
+
+    def _stored(self, ticket: int) -> None:
+        self.tell(Stored(ticket))
+
+    def _handle(self, peer: Peer, event: Event) -> None:
+        now = self._around.world.now
+        try:
+            effects = peer.handle(event, self.clock.local(now))
+            self._around.inspect(peer)
+        except Exception as error:  # Whatever it is, the run has found something, and must say where.
+            raise PeerBroken(
+                f"at {now:.6f} s {self.name} broke on {type(event).__name__}: {_explain(error)}"
+            ) from error
+        for effect in effects:
+            self._carry_out(effect)
+        self._sleep()
+
+    def _carry_out(self, effect: Effect) -> None:
+        around = self._around
+        match effect:
+            case Send(_, at, message):
+                parcel = self._wrapping.wrap(message)
+                around.trace.note(around.world.now, self.name, f"> {at.host} {parcel.label}")
+                if parcel.size <= BODY_BYTES_MAX:
+                    around.network.send(self, at, parcel)
+                else:
+                    around.streams.send(self, at, parcel)
+                return
+            case Stream(_, at, message):
+                parcel = self._wrapping.wrap(message)
+                around.trace.note(around.world.now, self.name, f"> {at.host} stream {parcel.label}")
+                around.streams.send(self, at, parcel)
+                return
+            case Store(ticket, writes):
+                self.disk.store(ticket, writes, self._stored)
+            case StoreLazily(writes):
+                self._soft.write(writes)
+            case Dial(at):
+                around.streams.dial(self, at)
+            case Hangup(to):
+                around.streams.hangup(self, to)
+            case Emit() | Visible() | Composed() | NotComposed():
+                around.metrics.hear(self, effect)
+            case Posted():
+                pass
+        around.trace.note(around.world.now, self.name, describe_effect(effect))
+
+    def _sleep(self) -> None:
+        """See to it that the peer is woken at its deadline. An entry that comes too early sleeps on."""
+        assert self.peer is not None
+        deadline = self.peer.deadline()
+        when = self.clock.when(deadline) if deadline > 0.0 else 0.0
+        if when < self._wake_at:
+            self._wake_at = max(when, self._around.world.now)
+            self._around.world.at(self._wake_at, self._wake, self._wake_at)
+
+    def _wake(self, when: float) -> None:
+        if self.peer is None or when != self._wake_at:
+            return  # It was off meanwhile, or woken by an earlier entry.
+        self._wake_at = inf
+        if self.clock.local(self._around.world.now) < self.peer.deadline():
+            self._sleep()
+            return
+        self._ticks = self._ticks + 1 if when == self._woken_at else 0
+        self._woken_at = when
+        if self._ticks > TICKS_AT_ONCE_MAX:
+            raise PeerBroken(f"at {when:.6f} s {self.name} does not stop to ask for a tick at this very moment")
+        self.tell(_TICK)
+
+
+def name_of(index: int) -> str:
+    """What the node with this index is called."""
+    return f"n{index:04d}"
+
+
+def _explain(error: Exception) -> str:
+    """What was raised and where, in one line."""
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    where = f" ({place.tb_frame.f_globals.get('__name__')}:{place.tb_lineno})" if place is not None else ""
+    return f"{type(error).__name__}: {error}{where}"

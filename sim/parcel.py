@@ -1,0 +1,41 @@
+"""A message under way: encoded once, however many peers get it.
+
+Invariant: two parcels with equal labels carry the same bytes.
+"""
+
+from hashlib import blake2b
+
+from mesh.events import Received
+from mesh.ids import Address, NodeId
+from mesh.messages import Message
+from mesh.wire import encode_body
+
+
+class Parcel:
+    """One message of one sender. `size` is its bytes on the wire, without what a datagram or a frame adds."""
+
+    __slots__ = ("kind", "label", "received", "size")
+
+    def __init__(self, sender: NodeId, at: Address, message: Message) -> None:
+        body = encode_body(message)
+        self.kind = type(message).__name__
+        self.size = len(body)
+        self.label = f"{self.kind} {self.size} {blake2b(body, digest_size=8).hexdigest()}"
+        self.received = Received(sender, at, message)
+
+
+class Wrapping:
+    """Makes one node's parcels. A message that is sent to several peers in a row becomes one parcel."""
+
+    __slots__ = ("_at", "_message", "_parcel", "_sender")
+
+    def __init__(self, sender: NodeId, at: Address) -> None:
+        self._sender, self._at = sender, at
+        self._message: Message | None = None
+        self._parcel: Parcel | None = None
+
+    def wrap(self, message: Message) -> Parcel:
+        """The parcel of `message`."""
+        if self._parcel is None or message is not self._message:
+            self._message, self._parcel = message, Parcel(self._sender, self._at, message)
+        return self._parcel

@@ -1,0 +1,22 @@
+"""Many seeds of one scenario, over several processes.
+
+Invariant: the outcome of a seed does not depend on the process that ran it, and outcomes come in the order of the seeds.
+"""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+
+from sim.report import Report
+from sim.run import run
+from sim.scenario import Scenario
+
+
+def sweep(scenario: Scenario, seeds: Sequence[int], jobs: int) -> Iterator[Report]:
+    """Run every seed; at most `jobs` at once."""
+    if jobs <= 1:
+        yield from map(partial(run, scenario), seeds)
+        return
+    with ProcessPoolExecutor(min(jobs, len(seeds)), mp_context=get_context("spawn")) as pool:
+        yield from pool.map(partial(run, scenario), seeds)

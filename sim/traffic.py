@@ -1,0 +1,40 @@
+"""How much went over the network.
+
+Invariant: every parcel that was handed to the network is counted once under its kind, whatever became of it.
+"""
+
+from msgspec import Struct
+
+
+class Kind(Struct):
+    """Messages of one kind, and their bytes on the wire."""
+
+    messages: int = 0
+    bytes: int = 0
+
+
+class Traffic:
+    """Counts what the network carries and what it does not deliver."""
+
+    __slots__ = ("kinds", "lost")
+
+    def __init__(self) -> None:
+        self.kinds: dict[str, Kind] = {}
+        self.lost: dict[str, int] = {}
+
+    @property
+    def messages(self) -> int:
+        """All messages so far."""
+        return sum(kind.messages for kind in self.kinds.values())
+
+    def sent(self, kind: str, size: int) -> None:
+        """A message of `size` bytes, overhead included, was sent."""
+        row = self.kinds.get(kind)
+        if row is None:
+            row = self.kinds[kind] = Kind()
+        row.messages += 1
+        row.bytes += size
+
+    def dropped(self, reason: str) -> None:
+        """A message will not arrive."""
+        self.lost[reason] = self.lost.get(reason, 0) + 1

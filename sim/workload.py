@@ -1,0 +1,70 @@
+"""What people and units do to a simulated mesh: writes at any peer, and boards that keep changing.
+
+Invariant: every write has a value of its own, so that no two are mistaken for each other; after `until` there is silence.
+"""
+
+from collections.abc import Sequence
+from random import Random
+
+from mesh.events import Publish
+from mesh.ids import RecordId
+from mesh.records import PutRecord, Submit
+from sim.journal import Journal
+from sim.node import Node
+from sim.scenario import Workload
+from sim.world import World
+
+
+class Authors:
+    """People who write to the ledger, now at one peer and now at another."""
+
+    __slots__ = ("_journal", "_model", "_nodes", "_rng", "_until", "_world")
+
+    def __init__(self, world: World, nodes: Sequence[Node], journal: Journal, model: Workload, rng: Random) -> None:
+        self._world, self._nodes, self._journal, self._model, self._rng = world, nodes, journal, model, rng
+        self._until = 0.0
+
+    def begin(self, until: float) -> None:
+        """Write from the workload's beginning until the moment `until`."""
+        self._until = until
+        if self._model.writes_per_s:
+            self._world.at(self._model.from_s + self._pause(), self._write, None)
+
+    def _pause(self) -> float:
+        return self._rng.expovariate(self._model.writes_per_s)
+
+    def _write(self, _: None) -> None:
+        now = self._world.now
+        if now >= self._until:
+            return
+        self._world.at(now + self._pause(), self._write, None)
+        up = [node for node in self._nodes if node.up]
+        key = self._rng.randrange(self._model.keys)
+        if not up:
+            return
+        node = self._rng.choice(up)
+        request = self._journal.submit(node.index, now)
+        record = RecordId("variable", f"SIM/{key}")
+        node.tell(Submit(request, (PutRecord(record, {"value": request}),), "simulated author"))
+
+
+class Publishers:
+    """Every node's board: one topic that changes at an interval."""
+
+    __slots__ = ("_interval_s", "_rng", "_until", "_world")
+
+    def __init__(self, world: World, model: Workload, rng: Random) -> None:
+        self._world, self._interval_s, self._rng = world, model.publish_interval_s, rng
+        self._until = 0.0
+
+    def begin(self, nodes: Sequence[Node], until: float) -> None:
+        """Let every node publish until the moment `until`, each at moments of its own."""
+        self._until = until
+        for node in nodes:
+            self._world.at(self._rng.random() * self._interval_s, self._publish, node)
+
+    def _publish(self, node: Node) -> None:
+        now = self._world.now
+        if now < self._until:
+            self._world.at(now + self._interval_s, self._publish, node)
+            node.tell(Publish("node", {"load": round(self._rng.random(), 3)}))
