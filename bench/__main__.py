@@ -5,10 +5,10 @@ import sys
 
 import msgspec
 
-from bench import api, ledger
+from bench import api, durability, ledger
 from bench.measure import Measure
 
-GROUPS = {"ledger": ledger.measures, "api": api.measures}
+GROUPS = {"ledger": ledger.measures, "api": api.measures, "durability": durability.measures}
 
 
 def main() -> int:

@@ -103,10 +103,7 @@ def _verify_s(source: Source) -> float:
 
 
 def _single_changes(source: Source, place: Path) -> Measure:
-    ratios = []
-    for _ in range(5):
-        ratios.append(_verify_s(source) / _take_in_s(source, place))
-    ratio = median_of(lambda it=iter(ratios): next(it))
+    ratio = median_of(lambda: _verify_s(source) / _take_in_s(source, place))
     rate = len(source.batches) / _verify_s(source)
     return at_least("ledger.remote_batches", ratio, 0.6, "of bare verify rate", {"verify_per_s": round(rate)})
 

@@ -14,8 +14,8 @@ from typing import Annotated
 
 import trio
 from cyclopts import Parameter
-from mesh.api.service import Service
 
+from mesh.api.service import Service
 from mesh.errors import UsageError
 from mesh.ids import Address
 from mesh.runtime.journal import keep_journal

@@ -141,25 +141,25 @@ class MeshClient:
         """One record, at least as new as the token `after`. Raises NotFound, Behind."""
         return await self._get(Record, "records.get", collection=collection, key=key, after=after, timeout_s=timeout_s)
 
-    async def list(self, collection: str, **filters: object) -> Page:
+    async def page(self, collection: str, **filters: object) -> Page:
         """A page of records. Filters: prefix, labels, text, after_key, limit, buried, after, timeout_s."""
         return await self._get(Page, "records.list", collection=collection, **filters)
 
-    async def list_all(self, collection: str, **filters: object) -> "list[Record]":
+    async def records(self, collection: str, **filters: object) -> list[Record]:
         """All records that pass the filters, page by page; later pages may be newer than earlier ones."""
         found: list[Record] = []
         after_key: str | None = ""
         while after_key is not None:
-            page = await self.list(collection, **filters, after_key=after_key)
+            page = await self.page(collection, **filters, after_key=after_key)
             found += page.items
             after_key = page.next
         return found
 
-    async def members(self) -> "list[MemberRow]":
+    async def members(self) -> list[MemberRow]:
         """Every member that the peer ever heard of."""
         return (await self._get(_Members, "members.list")).items
 
-    async def state(self, prefix: str = "") -> "list[Row]":
+    async def state(self, prefix: str = "") -> list[Row]:
         """State rows whose topic starts with `prefix`."""
         return (await self._get(_Items, "state.list", prefix=prefix)).items
 

@@ -15,6 +15,7 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_st
 from mesh.client.answers import Event
 from mesh.client.faults import CannotConnect, Fault, PeerFailed, exception_of
 from mesh.errors import UsageError
+from mesh.transport.prefixed import TlsStream
 from mesh.transport.streams import explain
 
 PATH = "/v1/ws"
@@ -22,6 +23,7 @@ PROTOCOL = "mesh.json"
 RECEIVE_BYTES = 64 * 1024
 MESSAGE_BYTES_MAX = 64 * 1024 * 1024  # A page of a thousand large records.
 QUEUE_MAX = 16
+SEND_TIMEOUT_S = 30.0  # A peer that takes nothing for this long is as good as gone.
 EVENTS_MAX = 1_000  # Events of one watch that wait for their reader.
 
 
@@ -79,10 +81,11 @@ class Link:
     async def _send(self, raw: str) -> None:
         if self.lost.is_set():
             raise LinkLost(sent=False)
-        try:
-            with trio.CancelScope(shield=True):  # Half a message would break the connection for everyone else.
+        try:  # Shielded: half a message would break the connection for everyone else.
+            with trio.fail_after(SEND_TIMEOUT_S, shield=True):
                 await self._socket.send_message(raw)
-        except ConnectionClosed:
+        except (ConnectionClosed, trio.TooSlowError):
+            self._end()
             raise LinkLost(sent=True) from None
 
     def events(self, watch: int) -> trio.MemoryReceiveChannel[Event]:
@@ -201,7 +204,7 @@ async def _run(dialling: Dialling, ready: Callable[[Link], None]) -> None:
             nursery.cancel_scope.cancel()
 
 
-async def _dial(dialling: Dialling) -> tuple[trio.abc.Stream, str]:
+async def _dial(dialling: Dialling) -> tuple[trio.SocketStream | TlsStream, str]:
     parts = urlsplit(dialling.url)
     secure = parts.scheme in ("https", "wss")
     if not parts.hostname or parts.scheme not in ("http", "https", "ws", "wss"):

@@ -77,7 +77,7 @@ class Watch:
             if event.type == "CLOSED":
                 self._leave()
                 continue
-            self.token = event.token or self.token
+            self.token = "" if event.type == "RESET" else event.token or self.token
             return event
 
     def _leave(self) -> None:
@@ -112,5 +112,6 @@ class Watch:
             raise
         self._link, self._number = link, msgspec.json.decode(raw, type=_Opened).watch
         self._events = link.events(self._number)
-        again, self._began = self._began, True
+        again, self._began = self._began or bool(self.token), True
+        self.token = token  # A snapshot that breaks off has to be begun anew.
         return again and not token

@@ -5,10 +5,9 @@ Invariant: the keys of one record are neighbours, in the order collection, key, 
 
 from mesh.ids import RecordId, WriterId
 
-KEY_BYTES_MAX = 511  # LMDB 0.9.
 COLLECTION_BYTES_MAX = 32
 RECORD_KEY_BYTES_MAX = 240
-FIELD_BYTES_MAX = 230  # 32 + 240 + 230 and two separators fit a key.
+FIELD_BYTES_MAX = 230  # 32 + 240 + 230 and two separators fit a key (replica.KEY_BYTES_MAX).
 
 ERA = b"era"  # META: the nonce of this node's writer.
 BOOT = b"boot"  # META: the newest boot of this node.

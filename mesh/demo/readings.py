@@ -6,12 +6,11 @@ Invariant: every figure comes from an answer of the peer that it is said of; not
 from collections import Counter
 
 import trio
-from msgspec import Struct, convert
+from msgspec import Struct
 
-from mesh.api.shapes import StateView
+from mesh.client.answers import Row
 from mesh.client.client import MeshClient
 from mesh.crdt.token import decode_token
-from mesh.runtime.rows import Health, MemberRow
 
 MOVING_S = 2.5  # A unit cycles once a second and its board goes out once a second.
 CONVERGED_S_MAX = 15.0
@@ -32,48 +31,26 @@ class Reading(Struct, frozen=True):
 
 async def read_peer(name: str, client: MeshClient) -> Reading:
     """What one peer says now."""
-    health = await read_health(client)
+    health = await client.health()
     states: Counter[str] = Counter()
     for row in await unit_rows(client):
         states[state_of(row) if row.reachable else "unreachable"] += 1
     return Reading(name, health.reachable, dict(states), sum(decode_token(health.token).values()), health.fingerprint)
 
 
-async def read_health(client: MeshClient) -> Health:
-    """A peer's health."""
-    return convert(await client.call("health.get"), Health)
-
-
-async def unit_rows(client: MeshClient) -> list[StateView]:
+async def unit_rows(client: MeshClient) -> list[Row]:
     """The board items of all units, as one peer knows them."""
-    answer = await client.call("state.list", prefix="unit/")
-    assert isinstance(answer, dict)
-    return convert(answer["items"], list[StateView])
+    return await client.state("unit/")
 
 
-async def read_members(client: MeshClient) -> list[MemberRow]:
-    """The members, as one peer knows them."""
-    answer = await client.call("members.list")
-    assert isinstance(answer, dict)
-    return convert(answer["items"], list[MemberRow])
-
-
-def state_of(row: StateView) -> str:
+def state_of(row: Row) -> str:
     """The unit state in a row."""
     return str(row.value.get("state")) if isinstance(row.value, dict) else "?"
 
 
-async def count_records(client: MeshClient, collection: str, prefix: str = "") -> list[str]:
+async def record_keys(client: MeshClient, collection: str, prefix: str = "") -> list[str]:
     """The keys of all records of a collection at one peer."""
-    keys: list[str] = []
-    after = ""
-    while True:
-        page = await client.call("records.list", collection=collection, prefix=prefix, after_key=after, limit=500)
-        assert isinstance(page, dict)
-        keys += [item["key"] for item in page["items"]]
-        after = page.get("next") or ""
-        if not after:
-            return keys
+    return [record.key for record in await client.records(collection, prefix=prefix, limit=500)]
 
 
 async def count_moving(client: MeshClient) -> int:
@@ -84,7 +61,7 @@ async def count_moving(client: MeshClient) -> int:
     return sum(topic in before and before[topic] != values for topic, values in after.items())
 
 
-def _values(row: StateView) -> object:
+def _values(row: Row) -> object:
     return row.value.get("values") if isinstance(row.value, dict) else None
 
 
@@ -92,7 +69,7 @@ async def wait_for_everybody(clients: Clients, count: int, timeout_s: float) -> 
     """Wait until each peer sees `count` members that can be reached."""
     with trio.move_on_after(timeout_s):
         for client in clients.values():
-            while (await read_health(client)).reachable < count:
+            while (await client.health()).reachable < count:
                 await trio.sleep(POLL_S)
         return True
     return False
@@ -101,7 +78,7 @@ async def wait_for_everybody(clients: Clients, count: int, timeout_s: float) -> 
 async def wait_for_agreement(clients: Clients) -> bool:
     """Wait until all fingerprints are equal."""
     with trio.move_on_after(CONVERGED_S_MAX):
-        while len({(await read_health(client)).fingerprint for client in clients.values()}) > 1:
+        while len({(await client.health()).fingerprint for client in clients.values()}) > 1:
             await trio.sleep(POLL_S)
         return True
     return False

@@ -8,16 +8,15 @@ from pathlib import Path
 
 import trio
 
-from mesh.client.client import MeshClient, OutcomeUnknown
+from mesh.client.client import MeshClient
 from mesh.demo.processes import PeerProcess, seeds_for
-from mesh.demo.readings import POLL_S, Clients, count_records, read_members, unit_rows, wait_for_everybody
+from mesh.demo.readings import POLL_S, Clients, record_keys, unit_rows, wait_for_everybody
 from mesh.demo.result import Crash, Quantiles, quantiles
 from mesh.errors import MeshError, UsageError
 from mesh.ids import RecordId
 from mesh.importers import chaos_mdsconfig
 from mesh.importers.plan import plan
 
-OPERATIONS_PER_BATCH_BYTES = 32_000  # Half of what one batch may hold.
 PUTS = 1_000
 DETECTION_S_MAX = 30.0
 WRITE_PAUSE_S = 0.02
@@ -35,21 +34,28 @@ async def import_file(client: MeshClient, file: Path, hosts: list[str]) -> int:
     wanted = chaos_mdsconfig.read(content)
     held: dict[RecordId, dict[str, object]] = {}
     for collection in dict.fromkeys(record.collection for record in wanted.records):
-        for key in await count_records(client, collection):
-            answer = await client.call("records.get", collection=collection, key=key)
-            assert isinstance(answer, dict)
-            held[RecordId(collection, key)] = answer["value"]
+        for record in await client.records(collection):
+            held[RecordId(collection, record.key)] = record.value
+    reason = f"import of {file.name}"
     for change in plan(held.get, wanted, hosts).changes:
-        method, name = ("records.put", "value") if change.before is None else ("records.patch", "patch")
-        record = {"collection": change.record.collection, "key": change.record.key}
-        await client.call(method, **record, **{name: change.value}, author="demo", reason=f"import of {file.name}")
+        if change.before is None:
+            await client.put(change.record.collection, change.record.key, change.value, reason=reason)
+        else:
+            await client.patch(change.record.collection, change.record.key, change.value, reason=reason)
     return len(wanted.irregularities)
+
+
+async def start_all(client: MeshClient) -> None:
+    """Want every unit started, also those that the file leaves off: the demonstration wants to see all of them move."""
+    off = [record.key for record in await client.records("unit") if record.value.get("desired") != "START"]
+    for key in off:
+        await client.patch("unit", key, {"desired": "START"}, reason="the demonstration starts every unit")
 
 
 async def put_to_watch(writer: MeshClient, watcher: MeshClient, puts: int = PUTS) -> Quantiles | None:
     """How long it takes from asking one peer for a put until a watch at another shows it."""
     seen: list[float] = []
-    async with watcher.watch(kind="records", collection="variable", prefix="demo/ping") as events:
+    async with watcher.watch("variable", prefix="demo/ping") as events:
         async for event in events:
             if event.type == "SYNC":
                 break
@@ -65,7 +71,7 @@ async def put_to_watch(writer: MeshClient, watcher: MeshClient, puts: int = PUTS
 
 
 async def _put(client: MeshClient, key: str, value: object) -> None:
-    await client.call("records.put", collection="variable", key=key, value={"value": value}, author="demo")
+    await client.put("variable", key, {"value": value})
 
 
 class Writes:
@@ -83,7 +89,7 @@ class Writes:
             number += 1
             try:
                 await _put(self._client, key, number)
-            except (MeshError, OutcomeUnknown, OSError):
+            except (MeshError, OSError):
                 return
             self.acknowledged.append(key)
             await trio.sleep(WRITE_PAUSE_S)
@@ -92,7 +98,7 @@ class Writes:
         """How many acknowledged writes some peer does not show."""
         lost: dict[str, None] = {}
         for client in clients.values():
-            here = set(await count_records(client, "variable", ACKNOWLEDGED))
+            here = set(await record_keys(client, "variable", ACKNOWLEDGED))
             lost.update(dict.fromkeys(key for key in self.acknowledged if key not in here))
         return len(lost)
 
@@ -125,7 +131,7 @@ async def crash(victim: PeerProcess, others: list[PeerProcess], clients: Clients
 
 async def _detect(scene: Crash, name: str, client: MeshClient, killed_at: float) -> None:
     with trio.move_on_after(DETECTION_S_MAX):
-        while not any(row.name == scene.peer and row.standing == "down" for row in await read_members(client)):
+        while not any(row.name == scene.peer and row.standing == "down" for row in await client.members()):
             await trio.sleep(POLL_S)
         scene.detected_s[name] = round(time.perf_counter() - killed_at, 3)
 

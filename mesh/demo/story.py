@@ -18,8 +18,8 @@ from mesh.demo.readings import (
     Clients,
     Reading,
     count_moving,
-    count_records,
     read_peer,
+    record_keys,
     state_of,
     unit_rows,
     wait_for_agreement,
@@ -78,6 +78,7 @@ class Story:
         self.result.irregularities = await scenes.import_file(
             clients[first.name], self._script.file, self._script.names
         )
+        await scenes.start_all(clients[first.name])
         await self._wait_until_started(clients)
         self._say(f"{scenes.PUTS} puts at {first.name}, watched at {last.name}")
         self.result.put_to_watch_ms = await scenes.put_to_watch(clients[first.name], clients[last.name])
@@ -99,7 +100,7 @@ class Story:
         self._say("starting the units")
         with trio.move_on_after(START_S_MAX):
             for client in clients.values():
-                wanted = len(await count_records(client, "unit"))
+                wanted = len(await record_keys(client, "unit"))
                 while sum(state_of(row) == "START" for row in await unit_rows(client)) < wanted:
                     await trio.sleep(0.2)
 
@@ -111,7 +112,7 @@ class Story:
                 nursery.start_soon(self._count_one, name, client)
 
     async def _count_one(self, name: str, client: MeshClient) -> None:
-        self.result.units[name] = len(await count_records(client, "unit"))
+        self.result.units[name] = len(await record_keys(client, "unit"))
         self.result.started[name] = sum(row.reachable and state_of(row) == "START" for row in await unit_rows(client))
         self.result.moving[name] = await count_moving(client)
 
@@ -136,4 +137,4 @@ class Story:
 @asynccontextmanager
 async def _clients(processes: list[PeerProcess]) -> AsyncIterator[Clients]:
     async with AsyncExitStack() as stack:
-        yield {p.name: await stack.enter_async_context(MeshClient([p.url])) for p in processes}
+        yield {p.name: await stack.enter_async_context(MeshClient([p.url], author="demo")) for p in processes}

@@ -13,7 +13,7 @@ from typing import Self
 
 import lmdb
 
-from mesh.crdt.replica import Reader, Table, Write
+from mesh.crdt.replica import KEY_BYTES_MAX, Reader, Table, Write
 from mesh.errors import StorageError
 from mesh.ids import MeshId
 from mesh.storage.faults import explained
@@ -22,7 +22,6 @@ from mesh.storage.opening import MAP_BYTES, Databases, Shape, open_environment
 
 SOFT_TABLES = (Table.BOOK, Table.BOARDS)  # Lost without harm; in an environment of their own, committed lazily.
 LEDGER_TABLES = tuple(table for table in Table if table not in SOFT_TABLES)
-KEY_BYTES_MAX = 511  # LMDB 0.9's limit.
 
 
 class Snapshot:

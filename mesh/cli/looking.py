@@ -1,0 +1,118 @@
+"""Commands that look: watch, members, state.
+
+Invariant: what is enabled, what is healthy and what is reachable stand in columns of their own.
+"""
+
+from typing import TYPE_CHECKING, Literal
+
+from mesh.cli.options import DEFAULT, Common
+from mesh.cli.output import compact, note, show_json, show_line, show_table, show_text
+from mesh.cli.records import moment
+
+if TYPE_CHECKING:
+    from mesh.client import Event
+    from mesh.client.answers import Row
+
+SIGNS = {"CREATE": "+", "UPDATE": "~", "REMOVE": "-", "SNAPSHOT": "=", "RESET": "!", "SYNC": ".", "BOOKMARK": "."}
+STYLES = {"CREATE": "green", "REMOVE": "red", "RESET": "yellow", "SYNC": "dim", "BOOKMARK": "dim"}
+
+
+async def watch(
+    collection: str = "",
+    *,
+    prefix: str = "",
+    kind: Literal["records", "state", "members"] = "records",
+    resume: str = "",
+    common: Common = DEFAULT,
+) -> None:
+    """Print one line per change, until Ctrl-C; when the peer goes away, go on at another one.
+
+    Parameters
+    ----------
+    collection
+        Such as unit; only for records.
+    prefix
+        Only keys, or topics, that start with this.
+    kind
+        What to watch.
+    resume
+        A token from an earlier watch: only what is newer is printed.
+    """
+    async with common.client() as client, client.watch(collection, prefix=prefix, kind=kind, resume=resume) as events:
+        async for event in events:
+            if common.json:
+                show_line(event)
+            else:
+                show_text(line(event), STYLES.get(event.type, ""))
+
+
+async def members(*, common: Common = DEFAULT) -> None:
+    """Show the members of the mesh, as the asked peer sees them."""
+    async with common.client() as client:
+        rows = await client.members()
+    if common.json:
+        return show_json(rows)
+    cells = [
+        (row.name + (" *" if row.me else ""), row.standing, moment(row.since), row.accuser or "", row.address, row.api)
+        for row in rows
+    ]
+    return show_table(("name", "standing", "since", "said by", "address", "api"), cells)
+
+
+async def state(topic: str = "", *, common: Common = DEFAULT) -> None:
+    """Show what units and nodes say of themselves.
+
+    Parameters
+    ----------
+    topic
+        What the topic starts with, such as unit/BTF or node.
+    """
+    async with common.client() as client:
+        rows = await client.state(topic)
+    if common.json:
+        return show_json(rows)
+    columns = ("topic", "owner", "enabled", "healthy", "reachable", "age", "says")
+    show_table(columns, [_row(row) for row in rows])
+    stale = sum(not row.reachable for row in rows)
+    return note(f"{len(rows)} rows" + (f", {stale} of them last known only" if stale else ""))
+
+
+def line(event: "Event") -> str:
+    """An event on one line."""
+    parts = [SIGNS.get(event.type, "?"), event.type]
+    if event.key:
+        parts.append(event.key)
+    if event.changed:
+        parts.append(f"[{', '.join(event.changed)}]")
+    if event.author or event.reason:
+        parts.append(f"({': '.join(part for part in (event.author, event.reason) if part)})")
+    if event.value is not None:
+        parts.append(compact(event.value))
+    return " ".join(parts)
+
+
+def _row(row: "Row") -> tuple[str, ...]:
+    enabled = "" if row.enabled is None else f"{_word(row.enabled)} ({row.desired})"
+    reachable = "yes" if row.reachable else f"NO, {row.standing}"
+    return row.topic, row.owner, enabled, _word(row.healthy), reachable, _age(row.age_s), _said(row.value)
+
+
+def _said(value: object) -> str:
+    """A unit's state and error; anything else as it is."""
+    if not isinstance(value, dict) or "state" not in value:
+        return compact(value, 80)
+    return f"{value.get('status') or value['state']}" + (f": {value['error']}" if value.get("error") else "")
+
+
+def _word(value: bool | None) -> str:
+    return "" if value is None else "yes" if value else "NO"
+
+
+def _age(seconds: float) -> str:
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 120
+        else f"{seconds / 60:.0f} min"
+        if seconds < 7200
+        else f"{seconds / 3600:.0f} h"
+    )

@@ -1,0 +1,164 @@
+"""Commands on records: get, put, patch, bury, restore, list.
+
+Invariant: each makes one request of one peer; a value is read and checked as JSON before anything is sent.
+"""
+
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+from cyclopts import Parameter
+
+from mesh.cli.options import DEFAULT, Common
+from mesh.cli.output import compact, note, show_json, show_table, show_text
+from mesh.errors import UsageError
+
+if TYPE_CHECKING:
+    from mesh.client import Record
+    from mesh.runtime.rows import Receipt
+
+Reason = Annotated[str, Parameter(name=["--reason", "-m"])]
+
+
+async def get(collection: str, key: str, *, after: str = "", common: Common = DEFAULT) -> None:
+    """Show one record: its value, who changed it last, and what is in conflict.
+
+    Parameters
+    ----------
+    collection
+        Such as unit, dataset, template, variable.
+    key
+        Such as BTF/DIPOLE/DHSTB001.
+    after
+        A token from an earlier answer: wait until the peer has that.
+    """
+    async with common.client() as client:
+        record = await client.get(collection, key, after=after)
+    if common.json:
+        return show_json(record)
+    show_json(record.value)
+    note(f"changed by {record.changed.author} at {moment(record.changed.at)}")
+    for conflict in record.conflicts:
+        note(f"! {conflict.field} is in conflict; write it again to settle it:")
+        for value in conflict.values:
+            said = "(cleared)" if value.cleared else compact(value.value)
+            note(f"    {said} by {value.author} at {moment(value.at)}{' (shown)' if value.shown else ''}")
+    return None
+
+
+async def put(collection: str, key: str, value: str, *, reason: Reason = "", common: Common = DEFAULT) -> None:
+    """Make a record exactly VALUE: fields that it does not name are cleared.
+
+    Parameters
+    ----------
+    value
+        A JSON object; - reads it from stdin, @FILE from a file.
+    reason
+        Why; it is kept with the change.
+    """
+    given = read_value(value)
+    async with common.client() as client:
+        _tell(await client.put(collection, key, given, reason=reason), common)
+
+
+async def patch(collection: str, key: str, value: str, *, reason: Reason = "", common: Common = DEFAULT) -> None:
+    """Merge VALUE into a record; null clears a field.
+
+    Parameters
+    ----------
+    value
+        A JSON object; - reads it from stdin, @FILE from a file.
+    reason
+        Why; it is kept with the change.
+    """
+    given = read_value(value)
+    async with common.client() as client:
+        _tell(await client.patch(collection, key, given, reason=reason), common)
+
+
+async def bury(collection: str, key: str, *, reason: Reason = "", common: Common = DEFAULT) -> None:
+    """Hide a record. Nothing of it is lost: `mesh restore` shows it again."""
+    async with common.client() as client:
+        _tell(await client.bury(collection, key, reason=reason), common)
+
+
+async def restore(collection: str, key: str, *, reason: Reason = "", common: Common = DEFAULT) -> None:
+    """Show a buried record again."""
+    async with common.client() as client:
+        _tell(await client.restore(collection, key, reason=reason), common)
+
+
+async def list_(
+    collection: str,
+    *,
+    prefix: str = "",
+    label: Annotated[tuple[str, ...], Parameter(negative="")] = (),
+    text: str = "",
+    buried: bool = False,
+    common: Common = DEFAULT,
+) -> None:
+    """List the records of a collection.
+
+    Parameters
+    ----------
+    prefix
+        Only keys that start with this.
+    label
+        NAME=VALUE; several labels must all be there.
+    text
+        Only records that hold this text, whatever its case.
+    buried
+        List the buried records instead.
+    """
+    labels = dict(_label(given) for given in label)
+    async with common.client() as client:
+        records = await client.records(collection, prefix=prefix, labels=labels, text=text, buried=buried, limit=1000)
+    if common.json:
+        return show_json(records)
+    show_table(("key", "changed", "by", "conflicts", "value"), [_row(record) for record in records])
+    return note(f"{len(records)} records")
+
+
+def read_value(given: str) -> dict[str, object]:
+    """The JSON object that an argument gives, names, or leaves to stdin. Raises UsageError, with the place of a fault."""
+    try:
+        raw = sys.stdin.buffer.read() if given == "-" else _file(given) if given.startswith("@") else given.encode()
+        return msgspec.json.decode(raw, type=dict[str, object])
+    except OSError as error:
+        raise UsageError(f"{given[1:]}: {error.strerror}", field="value", todo="name a file that can be read") from None
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise UsageError(
+            f"a JSON object was expected, {given[:60]!r} came: {error}",
+            field="value",
+            todo='quote it for the shell, as in \'{"desired": "START"}\'',
+        ) from None
+
+
+def _file(given: str) -> bytes:
+    return Path(given[1:]).read_bytes()
+
+
+def _label(given: str) -> tuple[str, str]:
+    name, sign, value = given.partition("=")
+    if not sign or not name:
+        raise UsageError(f"a label NAME=VALUE was expected, {given!r} came", field="--label", todo="write zone=BTF")
+    return name, value
+
+
+def _row(record: "Record") -> tuple[str, ...]:
+    conflicts = ", ".join(conflict.field for conflict in record.conflicts)
+    return record.key, moment(record.changed.at), record.changed.author, conflicts, compact(record.value)
+
+
+def _tell(receipt: "Receipt", common: Common) -> None:
+    if common.json:
+        show_json(receipt)
+    else:
+        show_text("stored" if receipt.changed else "nothing to change")
+
+
+def moment(seconds: float) -> str:
+    """A moment in local time, to the second."""
+    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S")
