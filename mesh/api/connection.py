@@ -56,8 +56,9 @@ class Connection(TCPServer):
 class HttpServer:
     """Serves an ASGI application on connections that somebody else accepted."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, write_timeout_s: float = WRITE_TIMEOUT_S) -> None:
         self._app = app
+        self._write_timeout_s = write_timeout_s
         self._context = WorkerContext(None)
         self._config = Config()
         self._config.errorlog = None
@@ -72,9 +73,11 @@ class HttpServer:
     async def serve(self, stream: PrefixedStream, certificate: bytes | None) -> None:
         """Answer the requests on one connection until it ends."""
         app = cast(ASGIFramework, _with_certificate(self._app, certificate) if certificate else self._app)
-        await Connection(
+        connection = Connection(
             ASGIWrapper(app), self._config, self._context, ConnectionState({}), cast(TlsStream, stream)
-        ).run()
+        )
+        connection.write_timeout_s = self._write_timeout_s
+        await connection.run()
 
     async def stop(self) -> None:
         """Let requests under way end, and kept-alive connections close."""

@@ -100,7 +100,7 @@ class _Screen:
             caption="all fingerprints equal" if agreed else "converging",
             title_justify="left",
         )
-        for column in ("peer", "sees", "units", "batches", "changes/s", "fingerprint"):
+        for column in ("peer", "url", "sees", "units", "batches", "changes/s", "fingerprint"):
             table.add_column(column)
         for reading in readings:
             states = ", ".join(f"{state} {count}" for state, count in sorted(reading.states.items()))

@@ -11,7 +11,7 @@ import trio
 from mesh.client.client import MeshClient
 from mesh.demo.processes import PeerProcess, seeds_for
 from mesh.demo.readings import POLL_S, Clients, record_keys, unit_rows, wait_for_everybody
-from mesh.demo.result import Crash, Quantiles, quantiles
+from mesh.demo.result import Crash
 from mesh.errors import MeshError, UsageError
 from mesh.ids import RecordId
 from mesh.importers import chaos_mdsconfig
@@ -52,14 +52,13 @@ async def start_all(client: MeshClient) -> None:
         await client.patch("unit", key, {"desired": "START"}, reason="the demonstration starts every unit")
 
 
-async def put_to_watch(writer: MeshClient, watcher: MeshClient, puts: int = PUTS) -> Quantiles | None:
-    """How long it takes from asking one peer for a put until a watch at another shows it."""
-    seen: list[float] = []
+async def put_to_watch(writer: MeshClient, watcher: MeshClient, seen: list[float]) -> None:
+    """Collect in `seen` how many seconds pass from asking one peer for a put until a watch at another shows it."""
     async with watcher.watch("variable", prefix="demo/ping") as events:
         async for event in events:
             if event.type == "SYNC":
                 break
-        for number in range(puts):
+        for number in range(PUTS):
             begin = time.perf_counter()
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_put, writer, "demo/ping", number)
@@ -67,7 +66,6 @@ async def put_to_watch(writer: MeshClient, watcher: MeshClient, puts: int = PUTS
                     if isinstance(event.value, dict) and event.value.get("value") == number:
                         seen.append(time.perf_counter() - begin)
                         break
-    return quantiles(seen)
 
 
 async def _put(client: MeshClient, key: str, value: object) -> None:

@@ -25,7 +25,7 @@ from mesh.demo.readings import (
     wait_for_agreement,
     wait_for_everybody,
 )
-from mesh.demo.result import Result
+from mesh.demo.result import Result, quantiles
 from mesh.errors import MeshError
 
 JOIN_S_MAX = 30.0
@@ -81,7 +81,10 @@ class Story:
         await scenes.start_all(clients[first.name])
         await self._wait_until_started(clients)
         self._say(f"{scenes.PUTS} puts at {first.name}, watched at {last.name}")
-        self.result.put_to_watch_ms = await scenes.put_to_watch(clients[first.name], clients[last.name])
+        seen: list[float] = []
+        with trio.move_on_at(ends_at):
+            await scenes.put_to_watch(clients[first.name], clients[last.name], seen)
+        self.result.put_to_watch_ms = quantiles(seen)
         if self._script.crash:
             await self._crash(processes, clients, ends_at)
         self._say("running" if self._script.for_s is not None else "running (Ctrl-C ends it)")
@@ -131,7 +134,7 @@ class Story:
             with trio.fail_after(1.0):
                 return await read_peer(name, client)
         except (MeshError, OSError, trio.TooSlowError):
-            return Reading(name, 0, {}, 0, "")
+            return Reading(name, client.url, 0, {}, 0, "")
 
 
 @asynccontextmanager

@@ -1,5 +1,7 @@
 """What a client sends is read with a place for every fault, and only what JSON can say passes."""
 
+from contextlib import suppress
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -28,10 +30,8 @@ def test_plain_values_pass_in_both_codecs(value: object) -> None:
 @given(st.binary(max_size=40))
 def test_no_bytes_can_do_more_harm_than_malformed(raw: bytes) -> None:
     for read in (read_json, read_msgpack):
-        try:
+        with suppress(Malformed):
             read(raw)
-        except Malformed as fault:
-            assert str(fault)
 
 
 @pytest.mark.parametrize(

@@ -211,7 +211,6 @@ def test_news_leaves_at_the_gossip_interval_to_a_few() -> None:
     effects = core.handle(Tick(), 1.0)
     gossips = [effect for effect in effects if isinstance(effect, Send) and isinstance(effect.message, Gossip)]
     assert len({effect.to for effect in gossips}) == CONFIG.gossip_fanout
-    assert core.deadline() <= 1.0 + CONFIG.gossip_interval_s
 
 
 def test_the_dialler_opens_with_its_roster() -> None:

@@ -1,0 +1,121 @@
+"""Posting: only what an owner signed is taken over, and each delta is passed on once."""
+
+from mesh.crdt.board import Boards, SignedDelta, read_delta
+from mesh.crdt.publisher import PERIOD_S, read_item
+from mesh.crdt.replica import MemoryReplica
+from mesh.effects import Emit, GossipEffect, Posted, StoreLazily
+from mesh.events import Publish, Received, Tick
+from mesh.gossip.posting import Posting, Rebooted
+from mesh.gossip.spread import Fresh
+from mesh.ids import Boot, MeshId
+from mesh.messages import Boards as BoardsMessage
+from sim.trust import CheapTrust
+from tests.crdt.site import MESH
+from tests.gossip.circle import NAMES, address, node, roster
+
+
+class Owner:
+    """One node's posting and the boards that it holds."""
+
+    def __init__(self, name: str, mesh: MeshId = MESH, others: tuple[str, ...] = NAMES) -> None:
+        known = roster(name, *(other for other in others if other != name))
+        self.boards = Boards(mesh, MemoryReplica())
+        self.core = Posting(mesh, known, self.boards, CheapTrust(name), 0.0)
+
+    def post(self, now: float, **topics: object) -> list[SignedDelta]:
+        for topic, value in topics.items():
+            assert self.core.handle(Publish(topic, value), now) == []
+        return [effect.signed for effect in self.core.handle(Tick(), now) if isinstance(effect, Fresh)]
+
+    def hear(self, *deltas: SignedDelta, by: str = "bob") -> list[GossipEffect | Posted | Fresh]:
+        return self.core.handle(Received(node(by), address(by), BoardsMessage(deltas)), 0.0)
+
+    def items(self, name: str) -> dict[str, object]:
+        board = self.boards.owners().get(node(name))
+        return {topic: read_item(item) for topic, item in board.items.items()} if board is not None else {}
+
+
+def test_what_is_published_is_held_kept_shown_and_spread() -> None:
+    ada = Owner("ada")
+    ada.core.handle(Publish("unit/a", {"state": "START"}), 0.0)
+    stored, posted, fresh = ada.core.handle(Tick(), 0.0)
+    assert isinstance(stored, StoreLazily)
+    assert (posted.owner, fresh.source) == (node("ada"), None)
+    assert ada.items("ada") == {"unit/a": {"state": "START"}}
+
+
+def test_a_delta_goes_to_a_third_party_and_still_verifies() -> None:
+    ada, bob, cyd = Owner("ada"), Owner("bob"), Owner("cyd")
+    for second in range(4):
+        bob.hear(*ada.post(second * PERIOD_S, node=second, other="x", third="y", fourth="z"), by="ada")
+    served = bob.boards.since(node("ada"), Boot(-1, 0), 0)
+    assert any(isinstance(effect, Posted) for effect in cyd.hear(*served, by="bob"))
+    assert cyd.items("ada") == ada.items("ada")
+    assert cyd.boards.digest == bob.boards.digest
+
+
+def test_a_known_delta_is_not_passed_on_again() -> None:
+    ada, bob = Owner("ada"), Owner("bob")
+    deltas = ada.post(0.0, node=1)
+    (_, _, fresh) = bob.hear(*deltas, by="cyd")
+    assert fresh == Fresh(deltas[0], node("cyd"))
+    assert bob.hear(*deltas, by="ada") == []
+
+
+def test_a_gap_does_not_advance_the_board() -> None:
+    ada, bob = Owner("ada"), Owner("bob")
+    first = ada.post(0.0, a=1, b=2, c=3, d=4)
+    second, third = ada.post(1.0, a=5), ada.post(2.0, a=6)
+    bob.hear(*first)
+    assert bob.hear(*third) == []
+    assert bob.items("ada")["a"] == 1
+    bob.hear(*second, *third)
+    assert bob.items("ada")["a"] == 6
+
+
+def test_a_forged_delta_is_told_and_what_came_before_it_holds() -> None:
+    ada, bob, eve = Owner("ada"), Owner("bob"), Owner("eve")
+    (good,), (mine,) = ada.post(0.0, node=1), eve.post(0.0, node=2)
+    (newer,) = ada.post(1.0, node=3)
+    effects = bob.hear(good, SignedDelta(newer.body, CheapTrust("eve").sign(newer.body)), mine, by="eve")
+    assert [type(effect) for effect in effects] == [StoreLazily, Posted, Fresh, Emit]
+    assert (effects[-1].name, effects[-1].about["node"]) == ("peer.malformed", node("eve").hex())
+    assert (bob.items("ada"), bob.items("eve")) == ({"node": 1}, {})
+
+
+def test_a_board_of_another_mesh_is_told() -> None:
+    foreign = Owner("ada", MeshId(b"a foreign mesh!!")).post(0.0, node=1)
+    (effect,) = Owner("bob").hear(*foreign)
+    assert effect.name == "peer.malformed"
+
+
+def test_the_board_of_an_unknown_owner_waits_for_its_claim() -> None:
+    assert Owner("bob", others=("cyd",)).hear(*Owner("ada").post(0.0, node=1)) == []
+
+
+def test_nobody_posts_on_our_board_but_ourselves() -> None:
+    ada = Owner("ada")
+    older = Owner("ada").post(0.0, node="older")
+    ada.post(0.0, node="own")
+    assert ada.hear(*older) == []
+    assert ada.items("ada") == {"node": "own"}
+
+
+def test_a_new_boot_posts_everything_again_and_drops_what_was_before() -> None:
+    ada, bob = Owner("ada"), Owner("bob")
+    bob.hear(*ada.post(0.0, node=1, gone=2))
+    ada.core.handle(Publish("gone", None), 0.5)
+    ada.core.handle(Rebooted(Boot(9, 9)), 0.6)
+    (whole,) = ada.post(0.7)
+    assert read_delta(whole, MESH).start == 0
+    bob.hear(whole)
+    assert bob.items("ada") == {"node": 1}
+    assert bob.boards.owners()[node("ada")].boot == Boot(9, 9)
+
+
+def test_a_topic_that_never_was_may_be_taken_away() -> None:
+    ada = Owner("ada")
+    assert ada.core.handle(Publish("never", None), 0.0) == []
+    assert ada.core.deadline() == 0.0
+    ada.core.handle(Tick(), 0.0)
+    assert ada.items("ada") == {}

@@ -1,0 +1,224 @@
+"""Reconcile: two peers become equal, at a cost that follows the difference."""
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mesh.crdt.board import Boards, read_delta
+from mesh.crdt.compose import Put
+from mesh.crdt.effects import Stocked, Store
+from mesh.crdt.ledger import Ledger, Merge, Stored
+from mesh.crdt.publisher import Publisher
+from mesh.crdt.replica import MemoryReplica
+from mesh.effects import GossipEffect, Stream
+from mesh.events import Connected, Received, Tick
+from mesh.gossip.reconcile import PARCEL_BYTES, SETTLE_S, Ask, Differs, OwnHead, Reconcile, ReconcileEvent
+from mesh.ids import Boot, Head, RecordId
+from mesh.messages import Batches, BoardVersion, Digests, Heads
+from mesh.messages import Boards as BoardsMessage
+from sim.trust import certificate_for
+from tests.crdt.site import MESH, NOON, STRANGER, Site
+from tests.gossip.circle import CONFIG, address, node, rng
+from tests.gossip.transcript import check_transcript, line, said
+
+RECORD = RecordId("unit", "BTF/DIPOLE/1")
+
+
+class Side:
+    """One peer as far as reconcile sees it: a ledger on a disk, boards, and the core itself."""
+
+    def __init__(self, name: str, site: Site | None = None) -> None:
+        self.name = name
+        self.site = site or Site(name)
+        self.boards = Boards(MESH, MemoryReplica())
+        self.core = Reconcile(self.site.ledger, self.boards, CONFIG, rng())
+        self.own: list[Head | None] = []
+
+    @property
+    def ledger(self) -> Ledger:
+        return self.site.ledger
+
+    def publish(self, version: int, size: int = 1, owner: str = "") -> None:
+        source = Publisher(MESH, node(owner or self.name), Boot(1, 1), lambda body: b"", 0.0)
+        for number in range(version):
+            source.publish("node", "x" * size, number)
+            self.boards.merge(*source.flush(number))
+
+    def handle(self, event: ReconcileEvent, now: float = 0.0) -> list[GossipEffect]:
+        effects = self.core.handle(event, now)
+        self.own += [effect.head for effect in effects if isinstance(effect, OwnHead)]
+        return [effect for effect in effects if not isinstance(effect, OwnHead)]
+
+    def digests(self) -> Digests:
+        return Digests(bytes(16), self.ledger.durable.digest, self.boards.digest)
+
+    def hear(self, sender: str, message: Heads | Batches | BoardsMessage) -> list[GossipEffect]:
+        effects = self.handle(Received(node(sender), address(sender), message))
+        match message:
+            case Batches(batches, certificates):
+                waiting: list[object] = self.ledger.handle(Merge(node(sender), batches, certificates), NOON)
+                while waiting:
+                    match waiting.pop(0):
+                        case Store(ticket, writes):
+                            self.site.disk.write(writes)
+                            waiting += self.ledger.handle(Stored(ticket), NOON)
+                        case Stocked() as stocked:
+                            effects += self.handle(stocked)
+            case BoardsMessage(deltas):
+                for signed in deltas:
+                    self.boards.merge(read_delta(signed, MESH), signed)
+        return effects
+
+
+def talk(one: Side, two: Side) -> list[tuple[Side, Stream]]:
+    """`one` asks, and both answer until they have nothing more to say."""
+    spoken = []
+    queue = [(one, effect) for effect in one.handle(Connected(node(two.name), address(two.name), True))]
+    while queue:
+        speaker, effect = queue.pop(0)
+        spoken.append((speaker, effect))
+        hearer = two if speaker is one else one
+        queue += [(hearer, answer) for answer in hearer.hear(speaker.name, effect.message)]
+        assert len(spoken) < 200
+    return spoken
+
+
+writes = st.lists(st.tuples(st.sampled_from("abcd"), st.integers(0, 9), st.booleans()), max_size=10)
+
+
+@given(writes, writes, writes)
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_two_peers_become_equal_and_send_no_more_than_differs(
+    shared: list[tuple[str, int, bool]], mine: list[tuple[str, int, bool]], yours: list[tuple[str, int, bool]]
+) -> None:
+    one, two = Side("a"), Side("b")
+    writers = {name: Site(name) for name in "cd"} | {"a": one.site, "b": two.site}
+    for steps, sides in ((shared, (one, two)), (mine, (one,)), (yours, (two,))):
+        for name, value, _ in steps:
+            author = writers[name] if name in "cd" else sides[0].site
+            author.write(Put(RECORD, "current", value))
+            for side in sides:
+                side.site.pull(author)
+    before = {side.name: set(side.site.log()) for side in (one, two)}
+    spoken = talk(one, two)
+    assert one.site.log() == two.site.log()
+    assert one.digests() == two.digests()
+    sent = [batch for _, effect in spoken if isinstance(effect.message, Batches) for batch in effect.message.batches]
+    assert len(sent) == len(set(sent)) == len(before["a"] ^ before["b"])
+
+
+def test_equal_peers_exchange_heads_and_nothing_else() -> None:
+    one, two = Side("a"), Side("b")
+    one.site.write(Put(RECORD, "current", 1))
+    two.site.pull(one.site)
+    assert [type(effect.message) for _, effect in talk(one, two)] == [Heads, Heads]
+
+
+def test_much_comes_in_parcels_each_asked_for_when_the_last_is_stored() -> None:
+    one, two = Side("a"), Side("b")
+    for number in range(30):
+        two.site.write(Put(RECORD, "current", f"{number}" * 25_000))
+    spoken = talk(one, two)
+    parcels = [effect.message for _, effect in spoken if isinstance(effect.message, Batches)]
+    assert [parcel.more for parcel in parcels] == [True] * (len(parcels) - 1) + [False]
+    assert len(parcels) > 1
+    assert sum(len(parcel.batches) for parcel in parcels) == 30
+    assert one.site.log() == two.site.log()
+
+
+def test_boards_are_brought_to_the_newest_both_ways() -> None:
+    one, two = Side("ada"), Side("bob")
+    one.publish(3)
+    two.publish(5)
+    talk(one, two)
+    assert one.boards.digest == two.boards.digest
+    assert one.boards.owners()[node("bob")].version == 5
+
+
+def test_large_boards_come_in_parcels_that_fit_a_frame() -> None:
+    one, two = Side("ada"), Side("bob")
+    for number in range(9):
+        two.publish(1, size=200_000, owner=f"n{number}")
+    parcels = [effect.message for _, effect in talk(one, two) if isinstance(effect.message, BoardsMessage)]
+    assert len(parcels) > 1
+    assert all(sum(len(signed.body) for signed in parcel.deltas) <= PARCEL_BYTES for parcel in parcels)
+    assert one.boards.digest == two.boards.digest
+
+
+def test_a_difference_is_given_time_to_settle_and_then_asked_about_once() -> None:
+    one, two = Side("a"), Side("b")
+    two.site.write(Put(RECORD, "current", 1))
+    differs = Differs(node("b"), address("b"), two.digests())
+    assert one.core.deadline() == float("inf")
+    assert one.handle(differs, 10.0) == []
+    at = one.core.deadline()
+    assert 10.0 + SETTLE_S <= at <= 10.0 + 2 * SETTLE_S
+    assert one.handle(Tick(), at - 0.01) == []
+    (ask,) = one.handle(Tick(), at)
+    assert isinstance(ask.message, Heads)
+    assert one.handle(Tick(), at + 1) == []
+    assert one.core.deadline() == float("inf")
+
+
+def test_a_difference_that_push_closed_meanwhile_is_not_asked_about() -> None:
+    one, two = Side("a"), Side("b")
+    two.site.write(Put(RECORD, "current", 1))
+    one.handle(Differs(node("b"), address("b"), two.digests()), 10.0)
+    one.site.pull(two.site)
+    assert one.handle(Tick(), 20.0) == []
+
+
+def test_an_equal_digest_takes_an_earlier_difference_back() -> None:
+    one, two = Side("a"), Side("b")
+    one.handle(Differs(node("b"), address("b"), Digests(bytes(16), b"x" * 16, bytes(16))), 10.0)
+    one.handle(Differs(node("b"), address("b"), two.digests()), 10.1)
+    assert one.handle(Tick(), 20.0) == []
+
+
+def test_gaps_are_asked_about_but_not_again_and_again() -> None:
+    one = Side("a")
+    ask = Ask(STRANGER, address("b"))
+    asked = [len(one.handle(ask, 10.0 + second)) for second in (0, 0.5, 0.9, 1.0, 1.5, 2.1)]
+    assert asked == [1, 0, 0, 1, 0, 1]
+
+
+def test_what_the_other_knows_of_our_own_writer_is_told() -> None:
+    one, two = Side("a"), Side("b")
+    talk(one, two)
+    assert one.own == [None]
+    head = one.site.write(Put(RECORD, "current", 1))
+    two.site.pull(one.site)
+    talk(one, two)
+    assert one.own[1:] == [head]
+
+
+@pytest.mark.parametrize("number", [-1, -(2**63), 2**64 - 1, 0])
+def test_hostile_heads_are_answered_or_ignored_and_nothing_worse(number: int) -> None:
+    one = Side("a")
+    head = one.site.write(Put(RECORD, "current", 1))
+    board = BoardVersion(node("ada"), Boot(number, 0), number)
+    for hostile in (msgspec.structs.replace(head, number=number), Head(b"", number, b"")):
+        one.hear("b", Heads((hostile, hostile), (board,), False))
+    assert one.site.fields(RECORD) == {"current": 1}
+
+
+def test_batches_without_more_to_come_ask_for_nothing() -> None:
+    one = Side("a")
+    assert one.handle(Stocked((), STRANGER)) == []
+    assert one.handle(Received(STRANGER, address("b"), Batches((), (certificate_for("b"),), more=True))) == []
+    assert len(one.handle(Stocked((), STRANGER))) == 1
+    assert one.handle(Stocked((), STRANGER)) == []
+
+
+def test_the_transcript_of_two_peers_that_differ_is_as_it_was() -> None:
+    """Each of two peers has written and published what the other lacks. MESH_GOLDEN=1 rewrites the transcript."""
+    ada, bob = Side("ada"), Side("bob")
+    for side, count in ((ada, 2), (bob, 3)):
+        for number in range(count):
+            side.site.write(Put(RECORD, f"{side.name}{number}", number))
+        side.publish(count)
+    spoken = [f"{speaker.name}: {line(effect)}" for speaker, effect in talk(ada, bob)]
+    check_transcript("reconcile", spoken)
+    assert ada.digests() == bob.digests()
+    assert said(Heads((), (), True)) == "heads none and yours?"

@@ -1,0 +1,264 @@
+"""Records: what a person asks for becomes the smallest batch, or an answer that names the rule.
+
+Invariant: each request is answered exactly once.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mesh.config import GossipConfig
+from mesh.crdt.compose import Put
+from mesh.crdt.effects import Composed, LedgerEffect, NotComposed, Store
+from mesh.crdt.ledger import Merge
+from mesh.errors import NotFound, Refused, UsageError
+from mesh.events import Tick
+from mesh.ids import RecordId
+from mesh.model.fields import unflatten
+from mesh.records import (
+    QUEUE_MAX,
+    BuryRecord,
+    Opened,
+    Operation,
+    PatchRecord,
+    PutRecord,
+    Records,
+    RestoreRecord,
+    Submit,
+)
+from tests.crdt.site import NOON, STRANGER, Site, exchange
+from tests.strategies import json_values
+
+RECORD = RecordId("unit", "BTF/DIPOLE/1")
+NOTE = RecordId("note", "free of any shape")
+CONFIG = GossipConfig()
+
+
+class Door:
+    """Records before a ledger whose disk waits until it is told to store."""
+
+    def __init__(self, alone: bool = True) -> None:
+        self.site = Site("a")
+        self.records = Records(self.site.ledger, CONFIG, alone, NOON)
+        self.requests = 0
+        self.answers: dict[int, Composed | NotComposed] = {}
+
+    def keep(self, said: list[LedgerEffect]) -> None:
+        for effect in said:
+            if isinstance(effect, Composed | NotComposed):
+                assert effect.request not in self.answers
+                self.answers[effect.request] = effect
+        self.site.waiting += [effect for effect in said if isinstance(effect, Store)]
+        self.site.ledger.check()
+
+    def submit(self, *operations: Operation, now: float = NOON) -> int:
+        self.requests += 1
+        self.keep(self.records.handle(Submit(self.requests, operations, "ada"), now))
+        return self.requests
+
+    def ask(self, *operations: Operation) -> Composed | NotComposed:
+        request = self.submit(*operations)
+        self.keep(self.site.settle())
+        return self.answers[request]
+
+    def done(self, *operations: Operation) -> Composed:
+        answer = self.ask(*operations)
+        assert isinstance(answer, Composed), answer
+        return answer
+
+    def refused(self, *operations: Operation) -> UsageError:
+        before = self.site.log()
+        answer = self.ask(*operations)
+        assert isinstance(answer, NotComposed), answer
+        assert isinstance(answer.error, UsageError)
+        assert self.site.log() == before
+        return answer.error
+
+    def show(self, record: RecordId = NOTE) -> dict[str, object]:
+        return unflatten(self.site.fields(record))
+
+
+@contextmanager
+def in_conflict(door: Door) -> Iterator[Site]:
+    other = Site("b")
+    door.done(PutRecord(NOTE, {"a": 1, "b": 1}))
+    other.write(Put(NOTE, "a", 2))
+    exchange((door.site, other))
+    assert door.site.show(NOTE).conflicts() == ["a"]
+    yield other
+    assert door.site.show(NOTE).conflicts() == []
+
+
+values = st.dictionaries(st.text("abc.", min_size=1, max_size=3), json_values.filter(lambda v: v is not None), min_size=1)
+
+
+@given(values, values)
+@settings(max_examples=60, deadline=None)
+def test_a_put_makes_the_record_exactly_what_was_put(first: dict[str, object], second: dict[str, object]) -> None:
+    door = Door()
+    for value in (first, second):
+        door.done(PutRecord(NOTE, value))
+        assert door.show() == value
+        assert door.ask(PutRecord(NOTE, value)) == Composed(door.requests, None)
+
+
+def test_a_put_clears_the_fields_that_it_does_not_name() -> None:
+    door = Door()
+    door.done(PutRecord(NOTE, {"a": 1, "labels": {"zone": "x", "kind": "y"}}))
+    door.done(PutRecord(NOTE, {"labels": {"zone": "x"}}))
+    assert door.show() == {"labels": {"zone": "x"}}
+
+
+def test_a_put_settles_every_conflict_of_the_record() -> None:
+    door = Door()
+    with in_conflict(door):
+        door.done(PutRecord(NOTE, {"b": 1}))
+        assert door.show() == {"b": 1}
+
+
+def test_writing_the_shown_value_settles_a_conflict() -> None:
+    door = Door()
+    with in_conflict(door):
+        door.done(PutRecord(NOTE, door.show()))
+
+
+def test_a_patch_merges_and_null_clears() -> None:
+    door = Door()
+    door.done(PutRecord(NOTE, {"a": 1, "labels": {"zone": "x", "kind": "y"}}))
+    door.done(PatchRecord(NOTE, {"a": None, "labels": {"kind": "z"}}))
+    assert door.show() == {"labels": {"zone": "x", "kind": "z"}}
+
+
+def test_an_operation_that_changes_nothing_makes_no_batch() -> None:
+    door = Door()
+    assert door.done(PutRecord(NOTE, {"a": 1})).head.number == 1
+    for operation in (PutRecord(NOTE, {"a": 1}), PatchRecord(NOTE, {"a": 1, "b": None}), RestoreRecord(NOTE)):
+        assert door.done(operation).head is None
+    door.done(BuryRecord(NOTE))
+    assert door.done(BuryRecord(NOTE)).head is None
+    assert len(door.site.log()) == 2
+
+
+def test_a_write_that_agrees_with_one_under_way_shares_its_fate() -> None:
+    door = Door()
+    first, second = (door.submit(PutRecord(NOTE, {"a": 1})) for _ in range(2))
+    assert door.answers == {}
+    door.keep(door.site.fail())
+    assert [type(door.answers[request]) for request in (first, second)] == [NotComposed, NotComposed]
+
+
+def test_one_submit_is_one_batch() -> None:
+    door = Door()
+    other = RecordId("note", "another")
+    door.done(PutRecord(NOTE, {"a": 1}), PutRecord(other, {"b": 2}))
+    assert len(door.site.log()) == 1
+    assert (door.show(), door.show(other)) == ({"a": 1}, {"b": 2})
+
+
+def test_one_bad_operation_refuses_all() -> None:
+    door = Door()
+    door.refused(PutRecord(NOTE, {"a": 1}), PutRecord(NOTE, {}))
+    door.refused(PutRecord(NOTE, {"a": 1}), PutRecord(NOTE, {"a": 2}))
+    assert door.show() == {}
+
+
+def test_a_buried_record_refuses_changes_and_names_restore() -> None:
+    door = Door()
+    door.done(PutRecord(NOTE, {"a": 1}))
+    door.done(BuryRecord(NOTE))
+    for operation in (PutRecord(NOTE, {"a": 2}), PatchRecord(NOTE, {"a": 2})):
+        error = door.refused(operation)
+        assert isinstance(error, Refused)
+        assert "restore" in error.todo
+        assert "buried by ada" in error.message
+    door.done(RestoreRecord(NOTE))
+    assert door.done(PutRecord(NOTE, {"a": 2})).head is not None
+
+
+@pytest.mark.parametrize("operation", [PatchRecord(NOTE, {"a": 1}), BuryRecord(NOTE), RestoreRecord(NOTE)])
+def test_what_is_not_here_is_not_found(operation: Operation) -> None:
+    assert isinstance(Door().refused(operation), NotFound)
+
+
+@pytest.mark.parametrize(
+    ("operation", "field", "rule"),
+    [
+        (PutRecord(RecordId("Unit", "key"), {"a": 1}), "collection", "a lower-case letter"),
+        (PutRecord(RecordId("unit", "/key"), {"a": 1}), "key", "single slashes"),
+        (PutRecord(RecordId("unit", ""), {"a": 1}), "key", ""),
+        (PutRecord(RecordId("unit", "k" * 201), {"a": 1}), "key", "1 to 200 bytes"),
+        (PutRecord(NOTE, {"": 1}), "field", "1 to 200 bytes"),
+        (PutRecord(NOTE, {"a\n": 1}), "field", "printable"),
+        (PutRecord(NOTE, {}), "", "not empty"),
+        (PutRecord(NOTE, {"big": 2**64}), "big", "64 bits"),
+        (PutRecord(RECORD, {"host": 5}), "host", "Expected `str"),
+        (PutRecord(RECORD, {"attributes": {"x": {"type": "no such"}}}), "attributes.x.type", "one of"),
+        (PutRecord(RECORD, {"attributes": {"x": {"min": 2, "max": 1}}}), "attributes.x.min", "min is not above max"),
+    ],
+)
+def test_what_is_refused_is_named_by_field_and_rule(operation: Operation, field: str, rule: str) -> None:
+    error = Door().refused(operation)
+    assert error.field == field
+    assert rule in error.rule
+
+
+def test_a_large_number_in_a_known_field_is_refused_too() -> None:
+    door = Door()
+    door.done(PutRecord(NOTE, {"a": 1, "deep": {"b": [1]}}))
+    for value in ({"a": 2**64}, {"deep": {"b": [2**70]}}):
+        door.refused(PutRecord(NOTE, value))
+        door.refused(PatchRecord(NOTE, value))
+
+
+def starting() -> Door:
+    return Door(alone=False)
+
+
+def test_a_starting_node_lets_requests_wait_until_a_peer_spoke() -> None:
+    door = starting()
+    request = door.submit(PutRecord(NOTE, {"a": 1}))
+    assert door.answers == {}
+    assert door.records.deadline() == NOON + CONFIG.opening_s
+    door.keep(door.records.handle(Opened(), NOON + 0.5))
+    door.keep(door.site.settle())
+    assert isinstance(door.answers[request], Composed)
+    assert door.records.deadline() == float("inf")
+
+
+def test_a_starting_node_waits_at_most_its_opening_time() -> None:
+    door = starting()
+    door.submit(PutRecord(NOTE, {"a": 1}))
+    assert door.records.handle(Tick(), NOON + CONFIG.opening_s - 0.01) == []
+    door.keep(door.records.handle(Tick(), NOON + CONFIG.opening_s))
+    assert len(door.site.waiting) == 1
+    assert door.records.handle(Tick(), NOON + 99) == []
+
+
+def test_a_node_that_knows_nobody_waits_for_nobody() -> None:
+    door = Door(alone=True)
+    door.submit(PutRecord(NOTE, {"a": 1}))
+    assert len(door.site.waiting) == 1
+
+
+def test_waiting_requests_are_bounded_and_each_is_answered() -> None:
+    door = starting()
+    for number in range(QUEUE_MAX + 2):
+        door.submit(PutRecord(NOTE, {"a": number % 2}))
+    assert len(door.answers) == 2
+    assert all(isinstance(answer.error, Refused) for answer in door.answers.values())
+    door.keep(door.records.handle(Opened(), NOON + 1))
+    door.keep(door.site.settle())
+    assert len(door.answers) == QUEUE_MAX + 2
+
+
+def test_a_request_sees_what_came_from_peers_meanwhile() -> None:
+    door, other = starting(), Site("b")
+    other.write(Put(NOTE, "a", 1))
+    request = door.submit(PutRecord(NOTE, {"a": 1}))
+    door.site.merge(*other.log())
+    door.keep(door.records.handle(Opened(), NOON + 1))
+    assert door.answers[request] == Composed(request, None)
+    assert door.site.tell(Merge(STRANGER, ())) == []
