@@ -136,9 +136,9 @@ def edits_for(reader: Reader, operation: Operation) -> list[Edit]:
 
 
 def _put(record: RecordId, stored: StoredRecord | None, value: dict[str, object]) -> list[Edit]:
-    if not value:
-        raise UsageError(f"{record}: a record has at least one field", rule="not empty", todo="bury it to take it away")
     wanted: dict[str, object | None] = dict(flatten(value))
+    if all(item is None for item in wanted.values()):
+        raise UsageError(f"{record}: a record has at least one field", rule="not empty", todo="bury it to take it away")
     if stored is not None:
         wanted.update({field: None for field in (*stored.fields(), *stored.conflicts()) if field not in wanted})
     return _edits(record, stored, wanted)

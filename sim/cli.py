@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, TextIO
 
 from cyclopts import App, Parameter
@@ -126,7 +127,7 @@ def seeds(
 def _options(nodes: int | None, seconds: float | None, changes: tuple[str, ...]) -> str:
     sizes = (("nodes", nodes), ("seconds", seconds))
     given = [f"--{name} {value:g}" for name, value in sizes if value is not None]
-    return "".join(f" {option}" for option in (*given, *(f"--set {change}" for change in changes)))
+    return "".join(f" {option}" for option in (*given, *(f"--set {quote(change)}" for change in changes)))
 
 
 def _tell_failure(report: Report, command: str, console: Console) -> None:

@@ -16,7 +16,7 @@ from sim.metrics import Metrics
 from sim.network import Network
 from sim.node import Node, PeerBroken, Surroundings
 from sim.report import Report, Stopwatch, measure
-from sim.scenario import Scenario, check_scenario
+from sim.scenario import Scenario, read_scenario
 from sim.streams import Streams
 from sim.trace import Trace
 from sim.workload import Authors, Publishers
@@ -63,9 +63,8 @@ def run(
 def resized(scenario: Scenario, nodes: int | None, seconds: float | None) -> Scenario:
     """The same scenario for other numbers. Raises UsageError where it makes no sense then."""
     changed = {name: value for name, value in (("nodes", nodes), ("seconds", seconds)) if value is not None}
-    scenario = msgspec.structs.replace(scenario, **changed)
-    check_scenario(scenario, scenario.name)
-    return scenario
+    raw = {**msgspec.to_builtins(scenario), **changed}
+    return read_scenario(raw, scenario.name)
 
 
 class SimulatedMesh:

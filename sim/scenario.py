@@ -124,7 +124,7 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     name: str = ""
     about: str
     nodes: Annotated[int, Meta(ge=1, le=20_000)] = 100
-    seconds: Annotated[float, Meta(gt=0.0)] = 300.0
+    seconds: Annotated[float, Meta(gt=0.0, le=1e7)] = 300.0
     start: StartModel = StartModel()
     network: NetworkModel = NetworkModel()
     disk: DiskModel = DiskModel()
@@ -151,15 +151,16 @@ def read_scenario(raw: object, source: str) -> Scenario:
 
 def check_scenario(scenario: Scenario, source: str) -> None:
     """Raise UsageError where parts of a scenario contradict each other."""
-    quiet = scenario.seconds - scenario.workload.settle_s
+    settle_s = scenario.workload.settle_s
+    needed = max((end_of(fault) for fault in scenario.faults), default=scenario.workload.from_s) + settle_s
+    if needed > scenario.seconds:
+        raise UsageError(
+            f"{source}: {scenario.seconds:g} s are too few: its last fault ends (or its workload begins) at"
+            f" {needed - settle_s:g} s, and the last {settle_s:g} s are for settling",
+            field="seconds",
+            todo=f"run at least {needed:g} s (--seconds), or let faults end sooner, or lower workload.settle_s",
+        )
     for number, fault in enumerate(scenario.faults):
-        if (end := end_of(fault)) > quiet:
-            raise UsageError(
-                f"{source}: fault {number} ends at {end:g} s, but the last {scenario.workload.settle_s:g} of"
-                f" {scenario.seconds:g} s are for settling",
-                field=f"faults.{number}",
-                todo=f"run at least {end + scenario.workload.settle_s:g} s (--seconds), or let it end sooner",
-            )
         if isinstance(fault, Crash | LyingDisk) and fault.count >= scenario.nodes:
             raise UsageError(
                 f"{source}: fault {number} hits {fault.count} of {scenario.nodes} nodes, and one must go on",

@@ -92,7 +92,15 @@ def in_conflict(door: Door) -> Iterator[Site]:
     assert door.site.show(NOTE).conflicts() == []
 
 
-values = st.dictionaries(st.text("abc.", min_size=1, max_size=3), json_values.filter(lambda v: v is not None), min_size=1)
+names = st.text("abc.", min_size=1, max_size=3)
+leaves = (
+    st.booleans()
+    | st.integers(-9, 9)
+    | st.floats(allow_nan=False)
+    | st.text(max_size=3)
+    | st.lists(json_values, max_size=2)
+)
+values = st.dictionaries(names, leaves | st.dictionaries(names, leaves, max_size=3), min_size=1, max_size=4)
 
 
 @given(values, values)
@@ -193,6 +201,7 @@ def test_what_is_not_here_is_not_found(operation: Operation) -> None:
         (PutRecord(NOTE, {"": 1}), "field", "1 to 200 bytes"),
         (PutRecord(NOTE, {"a\n": 1}), "field", "printable"),
         (PutRecord(NOTE, {}), "", "not empty"),
+        (PutRecord(NOTE, {"a": None, "b": {"c": None}}), "", "not empty"),
         (PutRecord(NOTE, {"big": 2**64}), "big", "64 bits"),
         (PutRecord(RECORD, {"host": 5}), "host", "Expected `str"),
         (PutRecord(RECORD, {"attributes": {"x": {"type": "no such"}}}), "attributes.x.type", "one of"),

@@ -82,17 +82,40 @@ async def list_records(node: Node, params: ListRecords) -> RecordPage:
     """A page of records, by key. Raises Behind, UsageError."""
     check_collection(params.collection)
     await catch_up(node, params)
-    wanted, items, looked, token = Filter(params), [], 0, ""
+    page = _Page(params)
     async with aclosing(slices(node, params.collection, params.prefix, params.after_key)) as parts:
         async for part in parts:
-            token = token or encode_token(part.position)
-            for stored in part.records:
-                looked += 1
-                if row := wanted.row(stored):
-                    items.append(row)
-                if len(items) >= params.limit or looked >= SCANNED_MAX:
-                    return RecordPage(items, stored.record.key, token)
-    return RecordPage(items, None, token)
+            page.token = page.token or encode_token(part.position)
+            if page.take(part.records):
+                break
+    return RecordPage(page.items, page.last if page.full else None, page.token)
+
+
+class _Page:
+    """A page that is being filled."""
+
+    def __init__(self, params: ListRecords) -> None:
+        self._filter, self._limit = Filter(params), params.limit
+        self._looked = 0
+        self.items: list[RecordRow] = []
+        self.last = ""
+        self.token = ""
+
+    @property
+    def full(self) -> bool:
+        """Whether the page ends here, though the collection may go on."""
+        return len(self.items) >= self._limit or self._looked >= SCANNED_MAX
+
+    def take(self, records: list[StoredRecord]) -> bool:
+        """Take what is asked for of some records. True: the page is full, and `last` is where the next one goes on."""
+        for stored in records:
+            self._looked += 1
+            self.last = stored.record.key
+            if row := self._filter.row(stored):
+                self.items.append(row)
+            if self.full:
+                return True
+        return False
 
 
 async def slices(node: Node, collection: str, prefix: str = "", after_key: str = "") -> AsyncGenerator[Slice, None]:

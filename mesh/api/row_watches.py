@@ -14,6 +14,7 @@ from mesh.runtime.node import Node
 from mesh.runtime.rows import StateRow
 
 MEMBER_EVENTS = "member."
+ASKED_MAX = 8  # Topics looked up one by one; for more the whole prefix is read.
 REACHABLE = ("alive", "suspect")  # A suspect takes part until the suspicion is confirmed.
 WANTED_FIELDS = ("desired", "")  # Fields of a unit that say whether it is enabled; "" is the record itself.
 
@@ -24,6 +25,7 @@ class StateWatch(Watch):
     def __init__(self, number: int, node: Node, tell: Tell, params: OpenWatch) -> None:
         super().__init__(number, node, tell)
         self._prefix = params.prefix
+        self._told: dict[str, set[str]] = {}  # Owner -> topics that the watcher holds.
 
     async def begin(self) -> None:
         await self._tell_rows("SNAPSHOT", self.node.state(self._prefix))
@@ -45,12 +47,21 @@ class StateWatch(Watch):
 
     async def _on_posted(self, posted: Posted) -> None:
         items = [item for item in posted.items if item.topic.startswith(self._prefix)]
-        for item in items:
-            if item.value is None:
-                await self.tell(WatchEvent(self.number, "REMOVE", item.topic, owner=posted.owner.hex()))
+        for topic in self._gone(posted):
+            self._told[posted.owner.hex()].discard(topic)
+            await self.tell(WatchEvent(self.number, "REMOVE", topic, owner=posted.owner.hex()))
         standing = self._standing(posted.owner)
         rows = [self._row(posted.owner, standing, item) for item in items if item.value is not None]
         await self._tell_rows("UPDATE", rows)
+
+    def _gone(self, posted: Posted) -> list[str]:
+        """Topics that the owner has taken away. A whole board does not name them: they are just not there any more."""
+        owner = posted.owner.hex()
+        there = {item.topic for item in posted.items if item.value is not None}
+        missing = sorted(self._told.get(owner, set()) - there)
+        asked = missing if len(missing) <= ASKED_MAX else [self._prefix] if missing else []
+        held = {row.topic for topic in asked for row in self.node.state(topic) if row.owner_node == owner}
+        return [topic for topic in missing if topic not in held]
 
     def _standing(self, owner: NodeId) -> str:
         return next((row.standing for row in self.node.members() if row.node == owner.hex()), "down")
@@ -72,6 +83,7 @@ class StateWatch(Watch):
         with self.node.read() as reader:
             shown = views(reader, rows) if rows else []
         for view in shown:
+            self._told.setdefault(view.owner_node, set()).add(view.topic)
             await self.tell(WatchEvent(self.number, kind, view.topic, view, owner=view.owner_node))
 
 

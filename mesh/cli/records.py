@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mesh.client import Record
     from mesh.runtime.rows import Receipt
 
+Value = Annotated[str, Parameter(allow_leading_hyphen=True)]  # A lone - is stdin.
 Reason = Annotated[str, Parameter(name=["--reason", "-m"])]
 
 
@@ -48,7 +49,7 @@ async def get(collection: str, key: str, *, after: str = "", common: Common = DE
     return None
 
 
-async def put(collection: str, key: str, value: str, *, reason: Reason = "", common: Common = DEFAULT) -> None:
+async def put(collection: str, key: str, value: Value, *, reason: Reason = "", common: Common = DEFAULT) -> None:
     """Make a record exactly VALUE: fields that it does not name are cleared.
 
     Parameters
@@ -63,7 +64,7 @@ async def put(collection: str, key: str, value: str, *, reason: Reason = "", com
         _tell(await client.put(collection, key, given, reason=reason), common)
 
 
-async def patch(collection: str, key: str, value: str, *, reason: Reason = "", common: Common = DEFAULT) -> None:
+async def patch(collection: str, key: str, value: Value, *, reason: Reason = "", common: Common = DEFAULT) -> None:
     """Merge VALUE into a record; null clears a field.
 
     Parameters

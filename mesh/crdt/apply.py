@@ -8,20 +8,25 @@ from collections.abc import Callable
 
 from mesh.crdt.batch import Change, Kind, OpenBatch
 from mesh.crdt.cell import Cell, Sibling, decode_cell, encode_cell, ranked
-from mesh.crdt.fingerprint import bucket_of, shift, weigh
+from mesh.crdt.fingerprint import bucket_of, weigh
 from mesh.crdt.keys import cell_key
 from mesh.crdt.replica import Reader, Table, Write
 from mesh.ids import MeshId
 
 
-def apply_batch(reader: Reader, put: Callable[[Write], None], mesh: MeshId, opened: OpenBatch) -> None:
-    """Turn the changes of a batch into writes of cells and buckets. `reader` must see each write as soon as it is put."""
+def apply_batch(reader: Reader, put: Callable[[Write], None], mesh: MeshId, opened: OpenBatch) -> list[tuple[int, int]]:
+    """Turn the changes of a batch into writes of cells. `reader` must see each write as soon as it is put.
+
+    Returns by how much each change moves which bucket of the fingerprint.
+    """
+    shifts: list[tuple[int, int]] = []
     for index, change in enumerate(opened.content.changes):
         key = cell_key(change.record, change.field)
         before = decode_cell(reader.get(Table.CELLS, key))
         after = _change_cell(before, change, opened, index)
         put(Write(Table.CELLS, key, encode_cell(after) if after else None))
-        _move_fingerprint(reader, put, mesh, key, (before, after))
+        shifts.append((bucket_of(key), _weight_of_change(mesh, key, before, after)))
+    return shifts
 
 
 def _change_cell(before: Cell, change: Change, opened: OpenBatch, index: int) -> Cell:
@@ -35,11 +40,7 @@ def _change_cell(before: Cell, change: Change, opened: OpenBatch, index: int) ->
     return ranked(kept)
 
 
-def _move_fingerprint(
-    reader: Reader, put: Callable[[Write], None], mesh: MeshId, key: bytes, cells: tuple[Cell, Cell]
-) -> None:
-    before, after = cells
-    gone = sum(weigh(mesh, key, sibling) for sibling in before if sibling not in after)
-    come = sum(weigh(mesh, key, sibling) for sibling in after if sibling not in before)
-    bucket = bytes([bucket_of(key)])
-    put(Write(Table.BUCKETS, bucket, shift(reader.get(Table.BUCKETS, bucket), come - gone)))
+def _weight_of_change(mesh: MeshId, key: bytes, before: Cell, after: Cell) -> int:
+    come = [weigh(mesh, key, sibling) for sibling in after if sibling not in before]
+    gone = [weigh(mesh, key, sibling) for sibling in before if sibling not in after]
+    return sum(come) - sum(gone)

@@ -12,6 +12,7 @@ from mesh.crdt.apply import apply_batch
 from mesh.crdt.batch import Batch, OpenBatch, decode_batch, encode_batch, open_batch
 from mesh.crdt.effects import Emit
 from mesh.crdt.fates import Applied, Held, Verdict, Void, judge
+from mesh.crdt.fingerprint import shift
 from mesh.crdt.keys import batch_key
 from mesh.crdt.lines import Context, Line, line_write
 from mesh.crdt.overlay import Overlay, Staging
@@ -55,12 +56,23 @@ class Fold:
         self.moved: dict[WriterId, Line] = {}
         self.stocked: list[OpenBatch] = []
         self.visible: list[OpenBatch] = []
+        self.counted: list[OpenBatch] = []
+        self._shifts: dict[int, int] = {}
         self.news: list[Emit] = []
         self.gap = False
+        self.forked: list[WriterId] = []
 
     def put(self, write: Write) -> None:
         """Add one write to the ticket."""
         self._place.overlay.put(self._ticket, write)
+
+    def finish(self) -> None:
+        """Add what is written once however many batches moved it: the lines of writers, and the buckets of the fingerprint."""
+        for line in self.moved.values():
+            self.put(line_write(line))
+        for bucket, by in self._shifts.items():
+            key = bytes([bucket])
+            self.put(Write(Table.BUCKETS, key, shift(self._reader.get(Table.BUCKETS, key), by)))
 
     def admit_certificate(self, raw: bytes) -> None:
         """Keep a certificate that is not known yet."""
@@ -176,19 +188,23 @@ class Fold:
 
     def _try(self, opened: OpenBatch) -> Verdict:
         staging = Staging(self._reader)
+        shifts: list[tuple[int, int]] = []
         try:
             verdict = judge(self._reader, self._place.context.lines, self._place.mesh, opened)
             if isinstance(verdict, Applied):
-                apply_batch(staging, staging.put, self._place.mesh, opened)
+                shifts = apply_batch(staging, staging.put, self._place.mesh, opened)
         except Exception as error:  # One batch that we cannot digest may hold up its writer; it may not stop a peer.
             return Held(f"applying it failed: {type(error).__name__}: {error}")
         for write in staging.writes():
             self.put(write)
+        for bucket, by in shifts:
+            self._shifts[bucket] = self._shifts.get(bucket, 0) + by
         return verdict
 
     def _count(self, opened: OpenBatch) -> None:
         line = self._place.context.lines[opened.content.writer]
         self._move(Line(line.have, opened.head, opened.content.stamp, line.key))
+        self.counted.append(opened)
         if self._reader.get(Table.FATES, key := batch_key(*_place_of(opened))) is not None:
             self.put(Write(Table.FATES, key, None))
 
@@ -201,9 +217,9 @@ class Fold:
     def _move(self, line: Line) -> None:
         self._place.context.move(line)
         self.moved[line.have.writer] = line
-        self.put(line_write(line))
 
     def _tell_fork(self, opened: OpenBatch) -> None:
+        self.forked.append(opened.content.writer)
         self.news.append(
             _about("ledger.fork", opened, "two different batches have this number: a disk was copied or a key stolen")
         )

@@ -27,6 +27,7 @@ from mesh.crdt.compose import Edit, changes_of
 from mesh.crdt.effects import Composed, Emit, Gap, LedgerEffect, NotComposed, Stocked, Store, Visible
 from mesh.crdt.era import author_in, read_author
 from mesh.crdt.fold import Blocked, Fold, Place
+from mesh.crdt.frontier import Frontier
 from mesh.crdt.keys import ERA, batch_key
 from mesh.crdt.lines import Context, read_lines
 from mesh.crdt.overlay import Overlay
@@ -120,7 +121,7 @@ class Ledger:
         self._blocked: Blocked = {}
         self._stale = self._held_writers()
         self._fresh = True
-        self._covered: dict[WriterId, int] = {}
+        self._frontier = Frontier(self._working.lines)
         line = self.durable.lines.get(self.writer)
         self._clock = HybridClock(line.stamp if line is not None else 0)
 
@@ -165,8 +166,7 @@ class Ledger:
 
     def _on_merge(self, merge: Merge, now: float) -> list[LedgerEffect]:
         faults: list[LedgerEffect] = []
-        with self._overlay.read() as reader:
-            fold = self._fold(reader)
+        with self._folding() as fold:
             self._retry_stale(fold)
             try:
                 for raw in merge.certificates:
@@ -181,6 +181,9 @@ class Ledger:
                 faults.append(Emit("ledger.skew", {**about, "reason": "its clock is far ahead of ours"}))
         if fold.gap:
             faults.append(Gap(merge.source))
+        if self.writer in fold.forked or any(opened.content.writer == self.writer for opened in fold.stocked):
+            reason = "a peer has signed batches of ours that this disk does not: it was copied or restored"
+            faults.append(self._begin_era(fold, reason))
         return [*faults, *self._close(_Pending(fold, merge.source))]
 
     def _on_compose(self, compose: Compose, now: float) -> list[LedgerEffect]:
@@ -193,7 +196,7 @@ class Ledger:
         with self._overlay.read() as reader:
             changes = changes_of(reader, compose.edits)
             _check_size(changes, compose)
-            fold = self._fold(reader)
+        with self._folding() as fold:
             self._open_chain(fold)
             for batch in self._sign_all(changes, compose, now):
                 fold.add_own(batch, self._own.key)
@@ -207,8 +210,7 @@ class Ledger:
 
     def _on_retry(self) -> list[LedgerEffect]:
         self._fresh = False
-        with self._overlay.read() as reader:
-            fold = self._fold(reader)
+        with self._folding() as fold:
             self._retry_stale(fold)
         return self._close(_Pending(fold))
 
@@ -227,17 +229,12 @@ class Ledger:
 
     def _sign_all(self, changes: tuple[Change, ...], compose: Compose, now: float) -> Iterator[Batch]:
         """The batch of a write, after as many batches without changes as its list of dependencies needs."""
-        fresh = self._fresh_heads()
+        fresh = self._frontier.heads(self.writer)
         while len(fresh) > AFTER_BESIDE_CHANGES_MAX:
             yield self._sign(tuple(fresh[:AFTER_MAX]), (), Compose(0, (), compose.author), now)
             fresh = fresh[AFTER_MAX:]
         yield self._sign(tuple(fresh), changes, compose, now)
-        self._covered = {writer: line.applied.number for writer, line in self._working.lines.items()}
-
-    def _fresh_heads(self) -> list[Head]:
-        lines = self._working.lines
-        others = [lines[w].applied for w in sorted(lines) if w != self.writer and lines[w].applied.number]
-        return [head for head in others if head.number > self._covered.get(head.writer, 0)]
+        self._frontier.clear()
 
     def _sign(self, after: tuple[Head, ...], changes: tuple[Change, ...], compose: Compose, now: float) -> Batch:
         line = self._working.lines.get(self.writer)
@@ -262,14 +259,16 @@ class Ledger:
         return Batch(raw, self._trust.sign(raw))
 
     def _on_open_era(self, reason: str) -> list[LedgerEffect]:
+        with self._folding() as fold:
+            begun = self._begin_era(fold, reason)
+        return [begun, *self._close(_Pending(fold))]
+
+    def _begin_era(self, fold: Fold, reason: str) -> Emit:
         self._author = author_in(self._author.certificate, self._entropy(16))
-        self._covered = {}
-        with self._overlay.read() as reader:
-            fold = self._fold(reader)
-            fold.put(
-                Write(Table.META, ERA, self._author.era)
-            )  # Now: a restart before the first write must not go back.
-        return [Emit("ledger.era", {"writer": self.writer.hex(), "reason": reason}), *self._close(_Pending(fold))]
+        self._frontier = Frontier(self._working.lines)
+        era = Write(Table.META, ERA, self._author.era)
+        fold.put(era)  # Now: a restart before the first write must not go back.
+        return Emit("ledger.era", {"writer": self.writer.hex(), "reason": reason})
 
     def _on_stored(self, ticket: int) -> list[LedgerEffect]:
         pending = self._pending.pop(ticket, None)
@@ -298,20 +297,28 @@ class Ledger:
         self._working = self.durable.copy()
         self._blocked.clear()
         self._stale = self._held_writers()
-        self._covered = {}
+        self._frontier = Frontier(self._working.lines)
         failed: list[LedgerEffect] = [NotComposed(request, StorageError(reason)) for request in requests]
         return [*failed, Emit("storage.failed", {"reason": reason})]
 
-    def _fold(self, reader: Reader) -> Fold:
+    @contextmanager
+    def _folding(self) -> Iterator[Fold]:
+        """One fold into a ticket of its own."""
         self._ticket += 1
         place = Place(self.mesh, self._trust, self._overlay, self._working, self._blocked)
-        return Fold(place, reader, self._ticket)
+        with self._overlay.read() as reader:
+            fold = Fold(place, reader, self._ticket)
+            yield fold
+            fold.finish()
 
     def _held_writers(self) -> list[WriterId]:
         """Writers with batches on disk that are held: each gets one more try, now that nobody knows what they wait for."""
         return [w for w, line in self.durable.lines.items() if line.applied.number < line.have.number]
 
     def _close(self, pending: _Pending) -> list[LedgerEffect]:
+        for opened in pending.fold.counted:
+            if opened.content.writer != self.writer:
+                self._frontier.add(opened)
         writes = self._overlay.writes(self._ticket)
         if not writes:
             return [*pending.fold.news]

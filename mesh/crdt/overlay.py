@@ -6,9 +6,6 @@ from that ticket on, so that composing and merging never build on what is lost.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import takewhile
-
-from sortedcontainers import SortedDict
 
 from mesh.crdt.replica import Reader, Replica, Table, Write
 
@@ -18,7 +15,7 @@ class Overlay:
 
     def __init__(self, replica: Replica) -> None:
         self._replica = replica
-        self._pending: dict[Table, SortedDict[bytes, tuple[int, bytes | None]]] = {t: SortedDict() for t in Table}
+        self._pending: dict[Table, dict[bytes, tuple[int, bytes | None]]] = {t: {} for t in Table}
         self._tickets: dict[int, dict[tuple[Table, bytes], bytes | None]] = {}
 
     @property
@@ -79,7 +76,7 @@ class Staging:
 
 
 class _OverlayReader:
-    def __init__(self, pending: dict[Table, SortedDict[bytes, tuple[int, bytes | None]]], below: Reader) -> None:
+    def __init__(self, pending: dict[Table, dict[bytes, tuple[int, bytes | None]]], below: Reader) -> None:
         self._pending = pending
         self._below = below
 
@@ -90,10 +87,10 @@ class _OverlayReader:
         return self._below.get(table, key)
 
     def scan(self, table: Table, prefix: bytes = b"", after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-        rows = self._pending[table]
-        start = max(prefix, after)
-        keys = rows.irange(start, inclusive=(after < prefix or not after, True))
-        above = takewhile(lambda key: key.startswith(prefix), keys)
+        rows = self._pending[
+            table
+        ]  # Few: what waits for the disk. Sorting them when asked is cheaper than keeping them sorted.
+        above = iter(sorted(key for key in rows if key > after and key.startswith(prefix)))
         yield from self._merge(table, above, self._below.scan(table, prefix, after))
 
     def _merge(

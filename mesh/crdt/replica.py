@@ -11,7 +11,6 @@ from typing import Protocol
 from msgspec import Struct
 from sortedcontainers import SortedDict
 
-
 KEY_BYTES_MAX = 511  # LMDB 0.9's limit, which every replica keeps.
 
 
@@ -82,7 +81,9 @@ class MemoryReplica:
     def write(self, writes: Iterable[Write]) -> None:
         """Apply `writes` in order, all of them."""
         for write in writes:
-            assert 0 < len(write.key) <= KEY_BYTES_MAX, f"{write.table} has keys of 1 to {KEY_BYTES_MAX} bytes, like LMDB"
+            assert 0 < len(write.key) <= KEY_BYTES_MAX, (
+                f"{write.table} has keys of 1 to {KEY_BYTES_MAX} bytes, like LMDB"
+            )
             if write.value is None:
                 self._tables[write.table].pop(write.key, None)
             else:

@@ -10,7 +10,7 @@ import trio
 from httpx2.websockets import AsyncWebSocketSession
 
 from mesh.api.service import Service
-from mesh.runtime.node import Node
+from mesh.runtime.node import Node, turn_away
 from tests.runtime.meshes import make_folders, running
 
 PATIENCE_S = 20.0
@@ -28,6 +28,12 @@ async def attended(node: Node) -> AsyncIterator[Service]:
             yield service
         nursery.cancel_scope.cancel()
     assert not faults, faults
+
+
+async def ends(node: Node, service: Service) -> None:
+    """The API of a node ends; the node goes on."""
+    node.on_http = turn_away
+    await service.stop()
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""One test for each fault of hypercorn 0.18 that our connection mends. Where one passes without the mending, unpin and remove it."""
+"""One test for each fault of hypercorn 0.18 that our connection mends; where one passes without the mending, remove both."""
 
 import ssl
 from collections.abc import AsyncIterator

@@ -100,6 +100,8 @@ async def test_a_slow_watcher_is_told_and_dropped_and_misses_nothing_when_it_res
         watcher.reads.set()
         await until(lambda: watcher.told[-1].type == "CLOSED")
         assert 900 < len(watcher.told) < 1_100
+        assert watcher.told[-1].token != node.token()
+        await put(node, "late", 1)
         assert fold({}, watcher.told) != shown(node)
         again = Watcher()
         again.reads.set()

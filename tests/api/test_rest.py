@@ -1,16 +1,14 @@
 """REST over real sockets with a foreign client: what is written is read, and what is wrong is explained."""
 
-import json
 from pathlib import Path
 
-import httpx2
 import pytest
 
 from mesh.api.faults import Malformed, UsageError
 from mesh.api.json_input import BODY_BYTES_MAX
 from mesh.api.rest import read_query
 from tests.api.serving import attended, client_of, one_node
-from tests.runtime.meshes import make_folders, running, until
+from tests.runtime.meshes import make_folders, running
 
 UNIT = "/v1/records/unit/BTF/DIPOLE/DHSTB001"
 VALUE = {"desired": "START", "labels": {"zone": "BTF"}, "attributes": {"position": {"max": 3}}}
@@ -46,38 +44,6 @@ async def test_a_record_lives_from_put_to_restore(tmp_path: Path) -> None:
         ]
         await http.post("/v1/restore/unit/BTF/DIPOLE/DHSTB001")
         assert (await http.get(UNIT)).status_code == 200
-
-
-async def test_several_operations_are_one_batch_or_nothing(tmp_path: Path) -> None:
-    async with one_node(tmp_path) as (node, http):
-        ops = [{"op": "put", "collection": "variable", "key": key, "value": {"value": 1}} for key in ("a", "b")]
-        assert (await http.post("/v1/records", json={"operations": ops})).json()["batch"].endswith(".1")
-        before = node.health().fingerprint
-        bad = [*ops, {"op": "patch", "collection": "variable", "key": "none", "patch": {"value": 2}}]
-        assert (await http.post("/v1/records", json={"operations": bad})).status_code == 404
-        assert node.health().fingerprint == before
-
-
-async def test_pages_together_are_the_collection(tmp_path: Path) -> None:
-    async with one_node(tmp_path) as (_, http):
-        for key in ("B/1", "A/1", "A/2", "C"):
-            await http.put(f"/v1/records/unit/{key}", json={"labels": {"zone": key[0]}, "description": f"Unit {key}"})
-        keys: list[str] = []
-        after_key: str | None = ""
-        while after_key is not None:
-            page = (await http.get("/v1/records/unit", params={"limit": 2, "after_key": after_key})).json()
-            keys += [row["key"] for row in page["items"]]
-            after_key = page["next"]
-        assert keys == ["A/1", "A/2", "B/1", "C"]
-        assert await listed(http, "prefix=A/") == ["A/1", "A/2"]
-        assert await listed(http, "label.zone=B") == ["B/1"]
-        assert await listed(http, "text=uNIT a/2") == ["A/2"]
-        assert await listed(http, "label.zone=Z") == []
-
-
-async def listed(http: httpx2.AsyncClient, query: str) -> list[str]:
-    answer = await http.get(f"/v1/records/unit?{query}")
-    return [row["key"] for row in answer.json()["items"]]
 
 
 @pytest.mark.parametrize(
@@ -157,20 +123,8 @@ async def test_a_token_from_one_peer_holds_at_another(tmp_path: Path) -> None:
         assert answer.json()["value"] == {"value": 1}
 
 
-async def test_state_says_what_is_wanted_what_is_well_and_who_can_be_reached(tmp_path: Path) -> None:
-    async with one_node(tmp_path) as (node, http):
-        await http.put(UNIT, json={"desired": "START"})
-        node.publish("unit/BTF/DIPOLE/DHSTB001", {"healthy": False, "state": "FATAL_ERROR"})
-        node.publish("node", {"version": "1"})
-        await until(lambda: len(node.state()) == 2)
-        (row,) = (await http.get("/v1/state/unit/BTF/DIPOLE/DHSTB001")).json()["items"]
-        assert (row["enabled"], row["desired"], row["healthy"], row["reachable"]) == (True, "START", False, True)
-        other = (await http.get("/v1/state?prefix=node")).json()["items"]
-        assert [(row["owner"], row["enabled"], row["healthy"]) for row in other] == [("ada", None, None)]
-
-
 async def test_the_rest_is_there(tmp_path: Path) -> None:
-    async with one_node(tmp_path) as (node, http):
+    async with one_node(tmp_path) as (_, http):
         assert (await http.get("/v1/health")).json()["name"] == "ada"
         assert [row["name"] for row in (await http.get("/v1/members")).json()["items"]] == ["ada"]
         page = await http.get("/")
@@ -179,6 +133,4 @@ async def test_the_rest_is_there(tmp_path: Path) -> None:
         metrics = (await http.get("/metrics")).text
         assert 'mesh_members{standing="alive"} 1.0' in metrics
         assert 'mesh_api_requests_total{method="GET",route="/v1/health",status="200"} 1.0' in metrics
-        described = json.loads((await http.get("/v1/openapi.json")).text)
-        assert described["openapi"] == "3.1.0"
-        assert node.url.startswith("http://127.0.0.1:")
+        assert (await http.get("/v1/openapi.json")).json()["openapi"] == "3.1.0"

@@ -1,17 +1,11 @@
 """A websocket carries many requests at once, in two codecs, and hears when the peer stops."""
 
-import json
 from pathlib import Path
 
-import httpx2
-import msgspec
 import pytest
-import trio
-from httpx2.websockets import WebSocketDisconnect, WebSocketUpgradeError
 
-from mesh.api.service import Service
 from mesh.api.session import WATCHES_MAX
-from tests.api.serving import attended, client_of, one_node, rpc_of
+from tests.api.serving import attended, one_node, rpc_of
 from tests.runtime.meshes import make_folders, running
 
 pytestmark = pytest.mark.live
@@ -79,44 +73,6 @@ async def test_one_that_waits_does_not_hold_up_the_others(tmp_path: Path) -> Non
         }
         await rpc.say(late)
         assert (await rpc.call("health.get"))["name"] == "bob"
-
-
-async def test_messagepack_by_subprotocol(tmp_path: Path) -> None:
-    async with one_node(tmp_path) as (node, _), rpc_of(node, "mesh.msgpack") as rpc:
-        assert rpc.socket.subprotocol == "mesh.msgpack"
-        await rpc.socket.send_bytes(msgspec.msgpack.encode({"jsonrpc": "2.0", "id": 1, "method": "health.get"}))
-        assert msgspec.msgpack.decode(await rpc.socket.receive_bytes())["result"]["name"] == "ada"
-
-
-async def test_a_websocket_after_other_requests_on_one_connection(tmp_path: Path) -> None:
-    async with one_node(tmp_path) as (node, http):
-        assert (await http.get("/v1/health")).status_code == 200  # The pool keeps this connection.
-        async with http.websocket(node.url.replace("http", "ws") + "/v1/ws") as socket:
-            await socket.send_text(json.dumps({"jsonrpc": "2.0", "id": 1, "method": "health.get"}))
-            assert json.loads(await socket.receive_text())["result"]["name"] == "ada"
-
-
-async def test_a_page_of_another_site_gets_no_websocket(tmp_path: Path) -> None:
-    async with one_node(tmp_path) as (node, _), client_of(node) as fresh:
-        url = node.url.replace("http", "ws") + "/v1/ws"
-        with pytest.raises((WebSocketUpgradeError, WebSocketDisconnect, httpx2.HTTPError)):
-            async with fresh.websocket(url, headers={"Origin": "https://evil.example"}):
-                pass
-
-
-async def test_a_stop_is_told_with_1001(tmp_path: Path) -> None:
-    make_folders(tmp_path, "ada")
-    async with running(tmp_path, "ada") as (ada,), trio.open_nursery() as nursery:
-        service = Service(ada)
-        ada.on_http = service.on_http
-        await nursery.start(service.run)
-        async with rpc_of(ada) as rpc:
-            await rpc.call("watch.open", kind="members")
-            await rpc.events_until("SYNC")
-            nursery.cancel_scope.cancel()
-            with trio.CancelScope(shield=True), trio.fail_after(10), pytest.raises(WebSocketDisconnect) as caught:
-                await rpc.hear()
-            assert caught.value.code == 1001
 
 
 async def test_watches_have_a_limit_and_can_be_closed(tmp_path: Path) -> None:

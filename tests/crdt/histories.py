@@ -40,9 +40,9 @@ edits = st.one_of(
     st.builds(Bury, records),
     st.builds(Restore, records),
 )
-writes = st.lists(
-    edits, min_size=1, max_size=3, unique_by=lambda edit: (edit.record, getattr(edit, "field", ""))
-).map(tuple)
+writes = st.lists(edits, min_size=1, max_size=3, unique_by=lambda edit: (edit.record, getattr(edit, "field", ""))).map(
+    tuple
+)
 sites = st.integers(0, len(NAMES) - 1)
 clocks = st.one_of(st.just(0.0), st.floats(-10 * YEARS, 10 * YEARS))
 steps = st.lists(st.builds(Wrote, sites, writes, clocks) | st.builds(Pulled, sites, sites), min_size=1, max_size=14)

@@ -1,5 +1,7 @@
 """A batch's bytes: one encoding, one hash, and nothing that can be read in two ways."""
 
+from contextlib import suppress
+
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -76,13 +78,13 @@ def test_any_bytes_are_malformed_and_nothing_worse(raw: bytes) -> None:
 
 @given(st.binary(max_size=100))
 def test_any_row_is_a_batch_or_malformed(raw: bytes) -> None:
-    try:
+    with suppress(MalformedMessage):
         assert encode_batch(decode_batch(raw))
-    except MalformedMessage:
-        pass
 
 
-@pytest.mark.parametrize("tail", [b"\x91" * 5_000, b"\x81\x01" * 5_000, b"\xdd\xff\xff\xff\xff", b"\xc6\xff\xff\xff\xff"])
+@pytest.mark.parametrize(
+    "tail", [b"\x91" * 5_000, b"\x81\x01" * 5_000, b"\xdd\xff\xff\xff\xff", b"\xc6\xff\xff\xff\xff"]
+)
 def test_bombs_are_malformed(tail: bytes) -> None:
     known = msgspec.msgpack.encode(msgspec.structs.astuple(Pen().draft(semantics=2))[:12])[1:]
     for count, head in ((1, b""), (14, known)):

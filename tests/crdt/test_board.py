@@ -10,7 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mesh.crdt.board import CHAIN_MAX, DELTA_BYTES_MAX, DOMAIN, Boards, Delta, Item, SignedDelta, encode_delta, read_delta
+from mesh.crdt.board import (
+    CHAIN_MAX,
+    DELTA_BYTES_MAX,
+    DOMAIN,
+    Boards,
+    Delta,
+    Item,
+    SignedDelta,
+    encode_delta,
+    read_delta,
+)
 from mesh.crdt.publisher import PERIOD_S, Publisher, read_item
 from mesh.crdt.replica import MemoryReplica
 from mesh.errors import MalformedMessage

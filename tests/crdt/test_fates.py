@@ -58,6 +58,13 @@ def test_a_void_batch_counts_has_no_effect_and_says_why(reason: str) -> None:
     assert [type(effect) for effect in said] == [Emit, Stocked]  # Passed on, and not shown.
 
 
+@pytest.mark.parametrize(("stamp", "is_void"), [(1, True), (2, True), (3, False)])
+def test_a_stamp_is_above_its_predecessors(stamp: int, is_void: bool) -> None:
+    ada, pen = Site("a"), Pen()
+    ada.merge(pen.next(stamp=2), pen.next(stamp=stamp))
+    assert ada.fate(pen.head).startswith("void") == is_void
+
+
 @pytest.mark.parametrize(
     ("given", "reason"),
     [
@@ -196,7 +203,9 @@ def test_any_bytes_are_a_value_or_have_a_fault(raw: bytes) -> None:
         msgspec.msgpack.decode(raw)
 
 
-@pytest.mark.parametrize("raw", [b"", b"\xc1", b"\x91" * 5_000, b"\xa2\xff\xff", b"\xd4\x05\x00", b"\xdd\xff\xff\xff\xff"])
+@pytest.mark.parametrize(
+    "raw", [b"", b"\xc1", b"\x91" * 5_000, b"\xa2\xff\xff", b"\xd4\x05\x00", b"\xdd\xff\xff\xff\xff"]
+)
 def test_what_is_no_value_has_a_fault(raw: bytes) -> None:
     assert "not a msgpack value" in value_fault(raw)
 

@@ -21,12 +21,14 @@ from mesh.crdt.replica import Table, Write
 from mesh.crdt.view import read_record
 from mesh.errors import StorageError, UsageError
 from mesh.ids import RecordId
-from tests.crdt.histories import FIELDS, RECORDS, batches_of, histories
 from sim.trust import certificate_for
-from tests.crdt.site import NOON, STRANGER, YEARS, Pen, Site, exchange, live_dots, put
+from tests.crdt.histories import FIELDS, RECORDS, batches_of, histories
+from tests.crdt.site import NOON, STRANGER, YEARS, Pen, Site, copy_of, exchange, live_dots, put
 
 RECORD = RECORDS[0]
-laws = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+laws = settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 skews = st.floats(-10 * YEARS, 10 * YEARS)
 
 
@@ -375,6 +377,36 @@ def test_a_new_era_survives_a_restart_before_its_first_write() -> None:
     ada.open()
     assert ada.ledger.writer == writer
     assert ada.write(Put(RECORD, "current", 2)).number == 1
+
+
+def test_own_batches_that_only_others_have_are_taken_back_and_end_the_era() -> None:
+    ada = Site("a")
+    ada.write(Put(RECORD, "current", 1))
+    backup = copy_of(ada.disk)
+    ada.write(Put(RECORD, "current", 2))
+    lost, before = ada.log()[1], ada.ledger.writer
+    ada.disk = backup
+    ada.open()
+    assert "ledger.era" in [effect.name for effect in ada.merge(lost) if isinstance(effect, Emit)]
+    assert ada.fields(RECORD) == {"current": 2}
+    assert ada.write(Put(RECORD, "current", 3)).writer != before
+    assert ada.show(RECORD).conflicts() == []
+    ada.open()
+    assert ada.ledger.writer != before
+
+
+def test_a_fork_of_our_own_chain_ends_the_era() -> None:
+    ada = Site("a")
+    ada.write(Put(RECORD, "current", 1))
+    backup, before = copy_of(ada.disk), ada.ledger.writer
+    ada.write(Put(RECORD, "current", 2))
+    lost = ada.log()[1]
+    ada.disk = backup
+    ada.open()
+    ada.write(Put(RECORD, "current", 3))  # Before anybody could tell.
+    assert [effect.name for effect in ada.merge(lost)] == ["ledger.era", "ledger.fork"]
+    assert ada.write(Put(RECORD, "current", 4)).writer != before
+    assert ada.fields(RECORD) == {"current": 4}
 
 
 def test_holds_is_about_exactly_that_batch() -> None:

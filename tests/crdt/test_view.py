@@ -17,7 +17,9 @@ keys = st.text("a/\x01é\uffff", min_size=1, max_size=4)
 def test_a_collection_is_scanned_in_order_from_behind_any_key(present: set[str], after: str, prefix: str) -> None:
     ada = Site("a")
     for key in sorted(present):
-        ada.write(Put(RecordId("unit", key), "b", 1), Put(RecordId("unit", key), "a", 2), Put(RecordId("unit", key), "é", 3))
+        ada.write(
+            Put(RecordId("unit", key), "b", 1), Put(RecordId("unit", key), "a", 2), Put(RecordId("unit", key), "é", 3)
+        )
     ada.write(Put(RecordId("unitx", "a"), "b", 1), Put(RecordId("uni", "z"), "b", 1))
     wanted = [key for key in sorted(present, key=str.encode) if key.startswith(prefix)]
     assert [stored.record.key for stored in scan_records(ada.disk, "unit", prefix)] == wanted

@@ -10,7 +10,6 @@ from mesh.messages import Standing
 from tests.gossip.circle import CONFIG, NAMES, accusation, node, rng, roster, signed
 
 
-
 def prober(known: Roster, seed: int = 1) -> Prober:
     return Prober(known, CONFIG, rng(seed), 0.0)
 

@@ -1,6 +1,7 @@
 """Redial: nobody who ever was here is given up."""
 
 import math
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,7 +46,7 @@ def test_every_absent_entry_is_dialled_again_and_again_in_bounded_time(seed: int
     found = dialled(core, 5 * len(wanted))
     for at in wanted:
         moments = [moment for moment, to in found if to == at]
-        gaps = [late - early for early, late in zip(moments, moments[1:], strict=False)]
+        gaps = [late - early for early, late in pairwise(moments)]
         assert len(moments) >= 4
         assert max(gaps) <= 1.25 * CONFIG.redial_interval_s * (len(wanted) + 1)
 
@@ -53,7 +54,7 @@ def test_every_absent_entry_is_dialled_again_and_again_in_bounded_time(seed: int
 def test_one_entry_is_dialled_at_least_every_twenty_seconds() -> None:
     core = Redial(lonely("bob"), CONFIG, rng(), 0.0)
     moments = [moment for moment, _ in dialled(core, 50)]
-    assert max(late - early for early, late in zip(moments, moments[1:], strict=False)) <= 20
+    assert max(late - early for early, late in pairwise(moments)) <= 20
     assert math.isfinite(core.deadline())
 
 

@@ -1,0 +1,42 @@
+"""The table of methods: every entry decodes what it says it takes, and refuses the rest by name."""
+
+import pytest
+
+from mesh.api.faults import Invalid, UnknownMethod
+from mesh.api.methods import METHODS, decode, method
+from mesh.api.shapes import GetRecord, ListRecords, PutOp, SubmitParams
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_refuses_a_name_that_it_does_not_know(name: str) -> None:
+    with pytest.raises(Invalid):
+        decode(METHODS[name].params, {"no such": 1})
+
+
+@pytest.mark.parametrize("given", [[], "x", None, 1])
+def test_parameters_go_by_name(given: object) -> None:
+    with pytest.raises(Invalid, match="by name"):
+        decode(GetRecord, given)
+
+
+def test_what_is_wrong_is_named() -> None:
+    with pytest.raises(Invalid) as caught:
+        decode(ListRecords, {"collection": "unit", "labels": {"zone": 1}})
+    assert (caught.value.field.startswith("labels"), caught.value.rule) == (True, "Expected `str`, got `int`")
+
+
+@pytest.mark.parametrize("operations", [[], [{"op": "erase"}], [{"op": "put", "collection": "c", "key": "k"}]])
+def test_a_batch_of_nonsense_is_refused(operations: list[object]) -> None:
+    with pytest.raises(Invalid):
+        decode(SubmitParams, {"operations": operations})
+
+
+def test_operations_are_told_apart() -> None:
+    params = decode(SubmitParams, {"operations": [{"op": "put", "collection": "c", "key": "k", "value": {"a": 1}}]})
+    assert params.operations == [PutOp(collection="c", key="k", value={"a": 1})]
+
+
+def test_an_unknown_method_names_the_known_ones() -> None:
+    with pytest.raises(UnknownMethod) as caught:
+        method("records.got")
+    assert "records.get" in caught.value.todo

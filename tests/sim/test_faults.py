@@ -1,0 +1,54 @@
+"""Faults hit whom they say, when they say."""
+
+from sim.scenario import Crash, Heal, LyingDisk, Partition, Restart
+from tests.sim.mesh import Listening, scenario
+
+
+def test_a_crash_hits_its_count_and_restarts_in_time() -> None:
+    listening = Listening(scenario(faults=[{"kind": "crash", "at_s": 10, "count": 3, "restart_after_s": 5}]))
+    ups = []
+    for moment in (9.9, 10.1, 14.9, 15.1):
+        listening.world.run(moment)
+        ups.append(sum(node.up for node in listening.nodes))
+    assert ups == [4, 1, 1, 4]
+
+
+def test_restart_starts_everything_that_is_down() -> None:
+    listening = Listening(scenario(faults=[{"kind": "restart", "at_s": 20, "spread_s": 2}]))
+    listening.world.run(15)
+    for node in listening.nodes[1:]:
+        node.crash(silent=False, lost_disk=False)
+    listening.world.run(22.1)
+    assert [node.life for node in listening.nodes] == [1, 2, 2, 2]
+
+
+def test_a_machine_that_somebody_else_restarted_is_not_restarted_again() -> None:
+    crash = {"kind": "crash", "at_s": 10, "restart_after_s": 8}
+    listening = Listening(scenario(faults=[crash, {"kind": "restart", "at_s": 12}]))
+    listening.world.run(30)
+    assert sorted(node.life for node in listening.nodes) == [1, 1, 1, 2]
+
+
+def test_a_partition_has_the_shares_asked_for_and_heals() -> None:
+    cut = {"kind": "partition", "at_s": 10, "shares": [0.25, 0.75], "heal_after_s": 5}
+    listening = Listening(scenario(nodes=8, faults=[cut]))
+    network, nodes = listening.mesh.network, listening.nodes
+    listening.world.run(11)
+    reach = sorted(sum(not network.separated(one, other) for other in nodes) for one in nodes)
+    assert reach == [2, 2, 6, 6, 6, 6, 6, 6]
+    listening.world.run(16)
+    assert not any(network.separated(nodes[0], other) for other in nodes)
+
+
+def test_a_mass_restart_gives_everybody_a_second_life() -> None:
+    listening = Listening(scenario(faults=[{"kind": "mass-restart", "at_s": 10, "down_s": 2, "spread_s": 1}]))
+    listening.world.run(11)
+    assert not any(node.up for node in listening.nodes)
+    listening.world.run(13)
+    assert [node.life for node in listening.nodes] == [2] * 4
+
+
+def test_a_fault_is_a_value() -> None:
+    faults = [{"kind": "lying-disk", "at_s": 1}, {"kind": "heal", "at_s": 2}, {"kind": "restart", "at_s": 3}]
+    assert scenario(faults=faults).faults == (LyingDisk(at_s=1), Heal(at_s=2), Restart(at_s=3))
+    assert Crash(at_s=1) != Partition(at_s=1)

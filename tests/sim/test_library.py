@@ -1,0 +1,63 @@
+"""Scenarios are found by name and by path, and can be changed by path and value."""
+
+from pathlib import Path
+
+import pytest
+
+from mesh.errors import UsageError
+from sim.library import load, packaged
+from sim.run import resized
+
+
+def test_the_packaged_scenarios_are_these() -> None:
+    assert packaged() == ["crash", "crash-lost-disk", "mass-restart", "partition", "smoke", "steady"]
+
+
+@pytest.mark.parametrize("name", packaged())
+def test_every_packaged_scenario_decodes_and_says_what_it_is(name: str) -> None:
+    scenario = load(name)
+    assert scenario.name == name
+    assert scenario.about
+
+
+def test_a_file_is_found_by_its_path(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text("about = 'mine'\nnodes = 3\n", "utf-8")
+    assert (load(str(path)).name, load(str(path)).nodes) == ("mine", 3)
+
+
+def test_values_are_changed_by_their_path() -> None:
+    changes = ("network.loss=0.25", "faults.0.at_s=12", "about=quiet", "gossip.probe_interval_s = 2")
+    scenario = load("crash", changes)
+    assert (scenario.network.loss, scenario.faults[0].at_s, scenario.about) == (0.25, 12, "quiet")
+    assert scenario.gossip.probe_interval_s == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "said"),
+    [
+        ("nowhere", "", "there is no such file"),
+        ("crash", "nodes", "KEY=VALUE was expected"),
+        ("crash", "faults.9.at_s=1", "no such place"),
+        ("crash", "nodes.x=1", "no such place"),
+        ("crash", "network.los=1", "unknown field `los`"),
+    ],
+)
+def test_what_cannot_be_is_said(name: str, change: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        load(name, (change,) if change else ())
+
+
+def test_a_broken_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "broken.toml"
+    path.write_text("nodes = = 3", "utf-8")
+    with pytest.raises(UsageError, match=r"broken\.toml: TOML was expected"):
+        load(str(path))
+
+
+def test_other_sizes_are_checked_like_a_file() -> None:
+    assert resized(load("steady"), 7, 60.0).nodes == 7
+    with pytest.raises(UsageError, match="at nodes"):
+        resized(load("steady"), 0, None)
+    with pytest.raises(UsageError, match="too few"):
+        resized(load("crash"), None, 100.0)
