@@ -196,7 +196,15 @@ def _split(rng: Random) -> Random:
 
 
 def _read_book(soft: Replica) -> list[Address]:
-    """Where members that were ever met used to listen."""
+    """Where members that were ever met used to listen. An entry that cannot be read is passed over."""
     with soft.read() as reader:
-        claims = [msgspec.msgpack.decode(row, type=SignedClaim) for _, row in reader.scan(Table.BOOK)]
-    return [msgspec.msgpack.decode(claim.body, type=Claim).address for claim in claims]
+        found = [_address_in(row) for _, row in reader.scan(Table.BOOK)]
+    return [address for address in found if address is not None]
+
+
+def _address_in(row: bytes) -> Address | None:
+    try:
+        signed = msgspec.msgpack.decode(row, type=SignedClaim)
+        return msgspec.msgpack.decode(signed.body, type=Claim).address
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return None

@@ -27,7 +27,7 @@ class CheapTrust:
         """The certificate in `raw`. Raises MalformedMessage."""
         try:
             name, key = msgspec.msgpack.decode(raw, type=tuple[str, bytes])
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeError) as error:
             raise MalformedMessage(f"a simulated certificate was expected: {error}") from None
         return Certificate(fingerprint(key), name, key, CertificateHash(sha256(raw).digest()))
 

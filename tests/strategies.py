@@ -37,8 +37,9 @@ hashes = st.binary(min_size=32, max_size=32).map(BatchHash)
 texts = st.text(max_size=20)
 addresses = st.builds(Address, texts, st.integers(0, 65535))
 boots = st.builds(Boot, numbers, st.integers(0, 2**64 - 1))
-heads = st.builds(Head, writers, numbers, hashes)
-dots = st.builds(Dot, writers, numbers, st.integers(0, 255), st.binary(min_size=8, max_size=8))
+placed = st.integers(1, 2**63 - 1)
+heads = st.builds(Head, writers, placed, hashes)
+dots = st.builds(Dot, writers, placed, st.integers(0, 255), st.binary(min_size=8, max_size=8))
 records = st.builds(RecordId, texts, texts)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False) | texts,

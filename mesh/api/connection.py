@@ -37,7 +37,7 @@ class Connection(TCPServer):
 
     write_timeout_s = WRITE_TIMEOUT_S
 
-    async def protocol_send_off(self, event: Event) -> None:
+    async def protocol_send(self, event: Event) -> None:
         if not isinstance(event, RawData):
             await super().protocol_send(event)
             return
@@ -72,7 +72,7 @@ class HttpServer:
 
     async def serve(self, stream: PrefixedStream, certificate: bytes | None) -> None:
         """Answer the requests on one connection until it ends."""
-        app = cast(ASGIFramework, _with_certificate(self._app, certificate) if False else self._app)
+        app = cast(ASGIFramework, _with_certificate(self._app, certificate) if certificate else self._app)
         connection = Connection(
             ASGIWrapper(app), self._config, self._context, ConnectionState({}), cast(TlsStream, stream)
         )

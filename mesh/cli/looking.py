@@ -86,8 +86,15 @@ def line(event: "Event") -> str:
         parts.append(f"[{', '.join(event.changed)}]")
     if event.author or event.reason:
         parts.append(f"({': '.join(part for part in (event.author, event.reason) if part)})")
-    if event.value is not None:
-        parts.append(compact(event.value))
+    match event.value:
+        case None:
+            pass
+        case {"topic": _, "value": value, "owner": owner, "reachable": reachable}:
+            parts.append(f"at {owner}{'' if reachable else ' (not reachable)'}: {_said(value)}")
+        case {"standing": standing, "name": name}:
+            parts.append(f"{name} is {standing}")
+        case value:
+            parts.append(compact(value))
     return " ".join(parts)
 
 

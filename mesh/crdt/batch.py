@@ -189,3 +189,7 @@ def _check_shape(content: Content, mesh: MeshId) -> None:
         raise MalformedMessage("only a writer's first batch has no predecessor")
     if len(content.changes) > CHANGES_MAX or len(content.after) > AFTER_MAX:
         raise MalformedMessage(f"a batch names at most {CHANGES_MAX} changes and {AFTER_MAX} heads")
+    heads = all(len(h.writer) == 16 and len(h.hash) == 32 and 1 <= h.number < 2**63 for h in content.after)
+    dots = (dot for change in content.changes for dot in change.over)
+    if not heads or not all(len(d.writer) == 16 and len(d.mark) == 8 and d.number >= 1 for d in dots):
+        raise MalformedMessage("a head or a dot in a batch is out of range")

@@ -88,8 +88,15 @@ class Boards:
         self._boards: dict[NodeId, Board] = {}
         self._sum = 0
         for _, row in reader.scan(Table.BOARDS):
+            self._take_up(row)
+
+    def _take_up(self, row: bytes) -> None:
+        """What an earlier life kept. A row that cannot be read is passed over: its owner's board comes again."""
+        try:
             for signed in _decode_chain(row):
-                self.merge(read_delta(signed, mesh), signed)
+                self.merge(read_delta(signed, self._mesh), signed)
+        except (MalformedMessage, msgspec.MsgspecError):
+            return
 
     @property
     def digest(self) -> bytes:

@@ -42,6 +42,8 @@ def judge(reader: Reader, lines: Lines, mesh: MeshId, opened: OpenBatch) -> Verd
         return Held(f"its rules are version {content.semantics}, newer than ours ({SEMANTICS}): upgrade this peer")
     if waiting := _missing(lines, opened):
         return waiting
+    if any(head.writer == content.writer and head.number >= content.number for head in content.after):
+        return Void("it comes after itself")
     line = lines.get(content.writer)
     if line is not None and content.stamp <= line.stamp:
         return Void("its stamp is not above its predecessor's")
@@ -95,11 +97,15 @@ _decode_value = msgspec.msgpack.Decoder(ext_hook=_no_extension).decode
 
 
 def value_fault(value: bytes) -> str | None:
-    """Why these bytes are not a value, or None."""
+    """Why these bytes are not a value that every client can be shown, or None."""
     try:
-        _decode_value(value)
+        decoded = _decode_value(value)
     except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
         return f"a value is not a msgpack value: {error}"
+    try:
+        msgspec.json.encode(decoded)
+    except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
+        return f"a value cannot be shown as JSON: {error}"
     return None
 
 

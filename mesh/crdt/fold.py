@@ -203,7 +203,7 @@ class Fold:
 
     def _count(self, opened: OpenBatch) -> None:
         line = self._place.context.lines[opened.content.writer]
-        self._move(Line(line.have, opened.head, opened.content.stamp, line.key))
+        self._move(Line(line.have, opened.head, max(line.stamp, opened.content.stamp), line.key))
         self.counted.append(opened)
         if self._reader.get(Table.FATES, key := batch_key(*_place_of(opened))) is not None:
             self.put(Write(Table.FATES, key, None))

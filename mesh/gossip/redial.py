@@ -12,7 +12,7 @@ from mesh.config import GossipConfig
 from mesh.effects import Dial, GossipEffect
 from mesh.events import Connected, DialFailed, Tick
 from mesh.gossip.roster import Roster
-from mesh.ids import Address
+from mesh.ids import Address, NodeId
 
 FIRST_ROUND_MAX = 16  # At start several are dialled at once, so that one dead seed costs no time.
 
@@ -33,6 +33,9 @@ class Redial:
         self._roster, self._config, self._rng = roster, config, rng
         self._tried: dict[Address, float] = {}
         self._known: list[Address] = []
+        self._met: dict[
+            Address, NodeId
+        ] = {}  # Who answered where we dialled: a seed may be a name or a forwarded port.
         self._at = now
         self._first_round = True
 
@@ -47,8 +50,13 @@ class Redial:
                 if at not in self._known and at != self._roster.own.claim.address:
                     self._known.append(at)
                 return []
-            case Connected(_, at, True) | DialFailed(at):
+            case Connected(node, at, True):
                 self._tried[at] = now
+                self._met[at] = node
+                return []
+            case DialFailed(at):
+                self._tried[at] = now
+                self._met.pop(at, None)
                 return []
             case Connected():
                 return []  # It came to us, from a port where it does not listen.
@@ -69,6 +77,8 @@ class Redial:
     def absent(self) -> list[Address]:
         """Addresses at which nobody takes part at present, the longest untried first."""
         present = {m.claim.address for m in self._roster.members() if m.reachable}
+        here = [self._roster.me, *self._roster.others()]
+        present.update(at for at, node in self._met.items() if node in here)
         members = [m.claim.address for m in self._roster.members() if not m.reachable]
         wanted = [at for at in dict.fromkeys((*self._known, *members)) if at not in present]
         return sorted(wanted, key=lambda at: self._tried.get(at, float("-inf")))

@@ -519,3 +519,11 @@ def test_the_disk_alone_is_what_peers_hear_of() -> None:
     ada.disk.write([Write(Table.META, b"foreign", b"row")])
     ada.compose(Put(RECORD, "current", 1))
     assert ada.ledger.durable.digest == Site("b").ledger.durable.digest
+
+
+def test_a_batch_that_is_written_but_not_yet_told_stored_is_not_served() -> None:
+    ada = Site("a")
+    ada.write(Put(RECORD, "current", 1))
+    ada.compose(Put(RECORD, "current", 2))
+    ada.disk.write(ada.waiting[0].writes)
+    assert [open_batch(batch, ada.ledger.mesh).content.number for batch in ada.lacked_by({})] == [1]
