@@ -34,6 +34,7 @@ class Source(Struct, frozen=True):
 
     @property
     def mesh(self) -> MeshId:
+        """The mesh that the batches belong to."""
         return self.identity.mesh
 
 
@@ -120,14 +121,20 @@ def _large_batches(source: Source, place: Path) -> Measure:
 def _bare_puts_s(source: Source, place: Path) -> float:
     """The same bytes, one put per change, sixteen batches to a transaction, with bare py-lmdb."""
     environment = lmdb.open(str(place / secrets.token_hex(4)), map_size=1 << 32)
-    pieces = [[b.content[i * len(b.content) // 64 : (i + 1) * len(b.content) // 64] for i in range(64)] for b in source.batches]
+    pieces = [
+        [b.content[i * len(b.content) // 64 : (i + 1) * len(b.content) // 64] for i in range(64)]
+        for b in source.batches
+    ]
+
+    def put_some(change: lmdb.Transaction, number: int) -> None:
+        for index, piece in enumerate(pieces[number]):
+            change.put(number.to_bytes(8, "big") + index.to_bytes(2, "big"), piece)
 
     def put_all() -> None:
         for start in range(0, len(pieces), 16):
             with environment.begin(write=True) as change:
-                for number, batch in enumerate(pieces[start : start + 16], start):
-                    for index, piece in enumerate(batch):
-                        change.put(number.to_bytes(8, "big") + index.to_bytes(2, "big"), piece)
+                for number in range(start, min(start + 16, len(pieces))):
+                    put_some(change, number)
 
     try:
         return seconds(put_all)
@@ -170,5 +177,8 @@ def _disk(path: Path, source: Source) -> Measure:
     size = (compact / "data.mdb").stat().st_size
     log = sum(len(batch.content) + len(batch.signature) for batch in source.batches)
     fields = 64 * len(source.batches)
-    detail: dict[str, float | int | str] = {"bytes_per_field": round(size / fields, 1), "log_per_field": round(log / fields, 1)}
+    detail: dict[str, float | int | str] = {
+        "bytes_per_field": round(size / fields, 1),
+        "log_per_field": round(log / fields, 1),
+    }
     return at_most("ledger.disk", size / log, 4, "× its batch bytes", detail)

@@ -117,9 +117,13 @@ async def peers(folder: Path, names: list[str]) -> AsyncIterator[list[PeerProces
         yield found
     finally:
         with trio.CancelScope(shield=True):
-            async with trio.open_nursery() as nursery:
-                for peer in found:
-                    nursery.start_soon(peer.stop)
+            await _stop_all(found)
+
+
+async def _stop_all(found: list[PeerProcess]) -> None:
+    async with trio.open_nursery() as nursery:
+        for peer in found:
+            nursery.start_soon(peer.stop)
 
 
 def seeds_for(peer: PeerProcess, others: list[PeerProcess]) -> list[str]:

@@ -4,10 +4,12 @@ Invariant: a scene works through the API alone, as any client would, and says wh
 """
 
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import trio
 
+from mesh.client.answers import Event
 from mesh.client.client import MeshClient
 from mesh.demo.processes import PeerProcess, seeds_for
 from mesh.demo.readings import POLL_S, Clients, record_keys, unit_rows, wait_for_everybody
@@ -55,17 +57,25 @@ async def start_all(client: MeshClient) -> None:
 async def put_to_watch(writer: MeshClient, watcher: MeshClient, seen: list[float]) -> None:
     """Collect in `seen` how many seconds pass from asking one peer for a put until a watch at another shows it."""
     async with watcher.watch("variable", prefix="demo/ping") as events:
-        async for event in events:
-            if event.type == "SYNC":
-                break
+        await _until_synced(events)
         for number in range(PUTS):
             begin = time.perf_counter()
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_put, writer, "demo/ping", number)
-                async for event in events:
-                    if isinstance(event.value, dict) and event.value.get("value") == number:
-                        seen.append(time.perf_counter() - begin)
-                        break
+                await _until(events, {"value": number})
+                seen.append(time.perf_counter() - begin)
+
+
+async def _until_synced(events: AsyncIterator[Event]) -> None:
+    async for event in events:
+        if event.type == "SYNC":
+            return
+
+
+async def _until(events: AsyncIterator[Event], value: object) -> None:
+    async for event in events:
+        if event.value == value:
+            return
 
 
 async def _put(client: MeshClient, key: str, value: object) -> None:

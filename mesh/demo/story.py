@@ -97,6 +97,7 @@ class Story:
         await trio.sleep_until(min(half, trio.current_time() + 30.0))
         self._say(f"{victim.name} killed with SIGKILL")
         self.result.crash = await scenes.crash(victim, processes, clients)
+        await self._wait_until_started(clients)
 
     async def _wait_until_started(self, clients: Clients) -> None:
         """Wait until every peer shows every unit started that is to be started."""
@@ -104,7 +105,7 @@ class Story:
         with trio.move_on_after(START_S_MAX):
             for client in clients.values():
                 wanted = len(await record_keys(client, "unit"))
-                while sum(state_of(row) == "START" for row in await unit_rows(client)) < wanted:
+                while await _count_started(client) < wanted:
                     await trio.sleep(0.2)
 
     async def _count(self, clients: Clients) -> None:
@@ -116,7 +117,7 @@ class Story:
 
     async def _count_one(self, name: str, client: MeshClient) -> None:
         self.result.units[name] = len(await record_keys(client, "unit"))
-        self.result.started[name] = sum(row.reachable and state_of(row) == "START" for row in await unit_rows(client))
+        self.result.started[name] = await _count_started(client)
         self.result.moving[name] = await count_moving(client)
 
     def _say(self, note: str) -> None:
@@ -135,6 +136,10 @@ class Story:
                 return await read_peer(name, client)
         except (MeshError, OSError, trio.TooSlowError):
             return Reading(name, client.url, 0, {}, 0, "")
+
+
+async def _count_started(client: MeshClient) -> int:
+    return sum(row.reachable and state_of(row) == "START" for row in await unit_rows(client))
 
 
 @asynccontextmanager

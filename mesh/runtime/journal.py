@@ -36,12 +36,16 @@ async def keep_journal(node: Node) -> None:
         ],
     ).bind(node=node.name)
     while True:
-        with node.listen(BACKLOG) as announcements:
-            async for announcement in announcements:
-                if isinstance(announcement, Emit):
-                    _write(log, announcement)
+        await _follow(node, log)
         log.warning("journal.gap", reason="events came faster than they could be written")
         await trio.lowlevel.checkpoint()
+
+
+async def _follow(node: Node, log: structlog.typing.WrappedLogger) -> None:
+    with node.listen(BACKLOG) as announcements:
+        async for announcement in announcements:
+            if isinstance(announcement, Emit):
+                _write(log, announcement)
 
 
 def _write(log: structlog.typing.WrappedLogger, emitted: Emit) -> None:

@@ -1,4 +1,7 @@
-"""What went over the wire, counted."""
+"""What went over the wire, counted.
+
+Invariant: the counts only grow.
+"""
 
 
 class Tally:

@@ -10,6 +10,7 @@ import trio
 from httpx2.websockets import AsyncWebSocketSession
 
 from mesh.api.service import Service
+from mesh.client.client import MeshClient
 from mesh.runtime.node import Node, turn_away
 from tests.runtime.meshes import make_folders, running
 
@@ -42,6 +43,20 @@ async def one_node(place: Path) -> AsyncIterator[tuple[Node, httpx2.AsyncClient]
     make_folders(place, "ada")
     async with running(place, "ada") as (ada,), attended(ada), client_of(ada) as client:
         yield ada, client
+
+
+@asynccontextmanager
+async def two_peers(place: Path) -> AsyncIterator[tuple[MeshClient, MeshClient]]:
+    """Two peers that have met, and a client of each."""
+    make_folders(place, "a", "b")
+    async with (
+        running(place, "a", "b") as (a, b),
+        attended(a),
+        attended(b),
+        MeshClient([a.url]) as at_a,
+        MeshClient([b.url]) as at_b,
+    ):
+        yield at_a, at_b
 
 
 @asynccontextmanager

@@ -20,6 +20,7 @@ WITH_IO = (
         "mesh.api",
         "mesh.client",
         "mesh.cli",
+        "mesh.demo",
     ),
     *("mesh.__main__", "sim.cli", "sim.report", "sim.experiments", "sim.sweep", "sim.__main__"),
 )

@@ -29,7 +29,7 @@ S, A = UnitState, Action
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    while not condition():  # noqa: ASYNC110, virtual time: this polls for nothing
+    while not condition():
         await trio.sleep(0.1)
 
 
