@@ -43,7 +43,6 @@ async def test_units_are_counted_by_state_and_seen_to_move(tmp_path: Path) -> No
 
 
 async def test_peers_that_agree_are_found_to_agree(tmp_path: Path) -> None:
-    make_folders(tmp_path, "a", "b")
     async with two_peers(tmp_path) as (at_a, at_b):
         clients = {"a": at_a, "b": at_b}
         await at_a.put("variable", "x", {"value": 1})
