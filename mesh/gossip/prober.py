@@ -156,7 +156,7 @@ class Prober:
             node = self._round.pop()
             if node in here:
                 return node
-        self._round = present
+        self._round = list(present)
         self._rng.shuffle(self._round)
         return self._round.pop() if self._round else None
 

@@ -73,6 +73,7 @@ class Roster:
         self._members: dict[NodeId, Member] = {}
         self._sum = 0
         self._outranked = 0
+        self._others: list[NodeId] | None = None
         self._set(Member(claim, self._sign(claim), claim.standing, now))
 
     @property
@@ -94,8 +95,10 @@ class Roster:
         return list(self._members.values())
 
     def others(self) -> list[NodeId]:
-        """The members that take part, without this node."""
-        return [node for node, member in self._members.items() if node != self.me and member.reachable]
+        """The members that take part, without this node. Do not change the list: it is kept until the roster moves."""
+        if self._others is None:
+            self._others = [node for node, member in self._members.items() if node != self.me and member.reachable]
+        return self._others
 
     def address(self, node: NodeId) -> Address | None:
         """Where a member can be reached."""
@@ -234,6 +237,7 @@ class Roster:
             self._sum -= _weigh(before)
         self._sum = (self._sum + _weigh(member)) % _DIGEST_MODULUS
         self._members[member.claim.node] = member
+        self._others = None
 
     def check(self) -> None:
         """Raise AssertionError where an invariant is broken."""
