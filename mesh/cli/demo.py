@@ -92,15 +92,19 @@ class _Screen:
     def __init__(self, live: Live) -> None:
         self._live = live
         self._before: dict[str, tuple[float, int]] = {}
+        self._urls_said = False
 
     def show(self, readings: list[Reading], note: str) -> None:
+        if not self._urls_said:  # Above the table, where a narrow terminal does not cut them.
+            self._urls_said = True
+            self._live.console.print("\n".join(f"{reading.name}  {reading.url}" for reading in readings))
         agreed = len({reading.fingerprint for reading in readings if reading.fingerprint}) <= 1
         table = Table(
             title=f"the mesh: {note}",
             caption="all fingerprints equal" if agreed else "converging",
             title_justify="left",
         )
-        for column in ("peer", "url", "sees", "units", "batches", "changes/s", "fingerprint"):
+        for column in ("peer", "sees", "units", "batches", "changes/s", "fingerprint"):
             table.add_column(column)
         for reading in readings:
             states = ", ".join(f"{state} {count}" for state, count in sorted(reading.states.items()))
@@ -129,10 +133,27 @@ def _screen(as_json: bool) -> Iterator[Show]:
         yield lambda readings, note: None
         return
     console = Console()
+    console.print("starting the peers, each a process of its own ...")
     with Live(console=console, refresh_per_second=4) as live:
         yield _Screen(live).show
 
 
 def _print(result: Result, as_json: bool) -> None:
-    text = json.dumps(msgspec.to_builtins(result), indent=None if as_json else 2)
-    sys.stdout.write(text + "\n")
+    if as_json:
+        sys.stdout.write(json.dumps(msgspec.to_builtins(result)) + "\n")
+    else:
+        sys.stdout.write("\n".join(_summary(result)) + "\n")
+
+
+def _summary(result: Result) -> Iterator[str]:
+    """What was measured, for people."""
+    for name in result.urls:
+        counts = f"{result.units.get(name, 0)} units, {result.started.get(name, 0)} started, {result.moving.get(name, 0)} moving"
+        yield f"{name} shows {counts}"
+    yield "all fingerprints are equal" if result.converged else "the fingerprints are NOT equal"
+    if (puts := result.put_to_watch_ms) is not None:
+        yield f"a put is seen by a watch at another peer after {puts.p50:g} ms (median), {puts.p99:g} ms (p99 of {puts.count})"
+    if (crash := result.crash) is not None:
+        noticed = max(crash.detected_s.values(), default=0.0)
+        yield f"{crash.peer} was killed: known to be down at {len(crash.detected_s)} peers after {noticed:.1f} s at the latest"
+        yield f"{crash.acknowledged_before} writes acknowledged before the kill, {crash.lost_acknowledged} lost"
