@@ -59,12 +59,12 @@ def outcome(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:  # `mesh list … | head` has seen enough.
         return FAILED
-    except Exception as error:
+    except (Exception, BaseExceptionGroup) as error:  # Ctrl-C comes out of trio's nurseries in a group.
         return _explain(error)
     return result if isinstance(result, int) else 0
 
 
-def _explain(error: Exception) -> int:
+def _explain(error: BaseException) -> int:
     from mesh.cli.output import complain  # Here, because most commands succeed.
 
     causes = list(_leaves(error))
