@@ -68,6 +68,12 @@ async def up(
     json_
         Print where the node listens as one JSON line.
     """
+    if host in ("0.0.0.0", "::") and not advertise:
+        raise UsageError(
+            f"other nodes cannot be told to call {host}",
+            field="--advertise",
+            todo="give --advertise with the numeric address of this host that they can reach",
+        )
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     options = Options(host=host, port=port, advertise=advertise, seeds=tuple(parse_address(text) for text in seed))
     async with open_node(folder, options) as node, _attended(node, quiet):

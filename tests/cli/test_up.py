@@ -31,3 +31,8 @@ def test_what_is_no_address_is_told(text: str) -> None:
 def test_a_folder_without_a_node_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert outcome(["up", str(tmp_path / "nowhere")]) == 1
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_all_addresses_of_a_host_are_no_address_to_tell_others(capsys: pytest.CaptureFixture[str]) -> None:
+    assert outcome(["up", "somewhere", "--host", "0.0.0.0"]) == 1
+    assert "--advertise" in capsys.readouterr().err
