@@ -1,10 +1,101 @@
-"""How fast a client is served, over real sockets."""
+"""How fast a client is served, over real sockets, by processes of their own."""
 
+import secrets
+import tempfile
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
-from bench.measure import Measure
+import trio
+
+from bench.measure import Measure, at_least
+from mesh.client.client import MeshClient
+from mesh.crdt.replica import Table, Write
+from mesh.demo.processes import peers
+from mesh.demo.readings import wait_for_everybody
+from mesh.demo.result import quantiles
+from mesh.demo.scenes import put_to_watch
+from mesh.errors import StorageError
+from mesh.ids import MeshId
+from mesh.storage.environment import LEDGER_TABLES, LmdbReplica
+from mesh.storage.writer import Writer
+
+IN_FLIGHT = 32
+WRITING_S = 4.0
 
 
 def measures() -> Iterator[Measure]:
     """The figures of the API."""
-    yield from ()
+    with tempfile.TemporaryDirectory() as folder:
+        yield from trio.run(_served, Path(folder))
+
+
+async def _served(folder: Path) -> list[Measure]:
+    async with (
+        peers(folder / "peers", ["a", "b"]) as (a, b),
+        MeshClient([a.url]) as at_a,
+        MeshClient([b.url]) as at_b,
+    ):
+        await wait_for_everybody({"a": at_a, "b": at_b}, 2, 30.0)
+        seen: list[float] = []
+        await put_to_watch(at_a, at_b, seen)
+        through_api = await _durable_writes_per_s(at_a)
+    found = quantiles(seen)
+    assert found is not None
+    allowed = await _group_commits_per_s(folder / "bare")
+    detail: dict[str, float | int | str] = {"writes_per_s": round(through_api), "bare_per_s": round(allowed)}
+    return [
+        Measure("api.put_to_watch", found.p50, "ms (median)", None, None, {"p99_ms": found.p99, "puts": found.count}),
+        at_least("api.durable_writes", through_api / allowed, 0.5, "of bare group commit, 32 in flight", detail),
+    ]
+
+
+async def _durable_writes_per_s(client: MeshClient) -> float:
+    """Acknowledged puts per second with `IN_FLIGHT` asked for at once."""
+    done = 0
+
+    async def write(lane: int) -> None:
+        nonlocal done
+        number = 0
+        while True:
+            number += 1
+            await client.put("variable", f"bench/{lane}", {"value": number})
+            done += 1
+
+    begin = time.perf_counter()
+    async with trio.open_nursery() as nursery:
+        for lane in range(IN_FLIGHT):
+            nursery.start_soon(write, lane)
+        await trio.sleep(WRITING_S)
+        nursery.cancel_scope.cancel()
+    return done / (time.perf_counter() - begin)
+
+
+async def _group_commits_per_s(folder: Path) -> float:
+    """Durable tickets per second of the writer thread alone: two keys of 300 bytes each, `IN_FLIGHT` at once."""
+    replica = LmdbReplica.open(folder, LEDGER_TABLES, mesh=MeshId(secrets.token_bytes(16)), durable=True)
+    stored = 0
+    ticket = IN_FLIGHT
+
+    def submit(number: int) -> None:
+        writes = tuple(Write(Table.CELLS, number.to_bytes(8, "big") + bytes([part]), bytes(300)) for part in range(2))
+        writer.submit(number, writes)
+
+    def done(_: int, error: StorageError | None) -> None:
+        nonlocal stored, ticket
+        assert error is None, error
+        stored += 1
+        if running:
+            ticket += 1
+            submit(ticket)
+
+    running = True
+    writer = Writer(replica, done)
+    begin = time.perf_counter()
+    for number in range(1, IN_FLIGHT + 1):
+        submit(number)
+    await trio.sleep(WRITING_S / 2)
+    rate = stored / (time.perf_counter() - begin)
+    running = False
+    await writer.aclose()
+    return rate

@@ -3,7 +3,15 @@
 Invariant: a configuration is an immutable value made at start; nothing reads one at import.
 """
 
+import tomllib
+from collections.abc import Mapping
+
+import msgspec
 from msgspec import Struct
+
+from mesh.errors import UsageError
+
+PREFIX = "MESH_"  # Of environment variables; two underscores part the section from the knob.
 
 
 class GossipConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -27,3 +35,27 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """All knobs of one node."""
 
     gossip: GossipConfig = GossipConfig()
+
+
+def read_config(text: str, environment: Mapping[str, str]) -> Config:
+    """The configuration in a TOML text, overruled by variables such as `MESH_GOSSIP__PROBE_INTERVAL_S=2`.
+
+    Raises UsageError for what is no TOML, for a knob that does not exist, and for a value of the wrong type.
+    """
+    try:
+        raw: dict[str, object] = tomllib.loads(text)
+        for name, value in environment.items():
+            _overrule(raw, name, value)
+        return msgspec.convert(raw, Config, strict=False)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise UsageError(
+            f"the configuration cannot be used: {error}", field="config", todo="mesh/config.py lists every knob"
+        ) from None
+
+
+def _overrule(raw: dict[str, object], name: str, value: str) -> None:
+    section, _, knob = name.removeprefix(PREFIX).lower().partition("__")
+    if name.startswith(PREFIX) and knob:
+        found = raw.setdefault(section, {})
+        if isinstance(found, dict):
+            found[knob] = value

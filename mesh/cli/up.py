@@ -4,6 +4,7 @@ Invariant: SIGTERM and SIGINT end in a farewell to the mesh, closed files and ex
 """
 
 import json
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -16,6 +17,7 @@ import trio
 from cyclopts import Parameter
 
 from mesh.api.service import Service
+from mesh.config import Config, read_config
 from mesh.errors import UsageError
 from mesh.ids import Address
 from mesh.runtime.journal import keep_journal
@@ -46,6 +48,7 @@ async def up(
     port: int = PORT,
     advertise: str = "",
     seed: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = (),
+    config: Path | None = None,
     quiet: bool = False,
     json_: Annotated[bool, Parameter(name="--json")] = False,
 ) -> None:
@@ -63,6 +66,8 @@ async def up(
         The numeric address that other nodes should use, where it is not HOST.
     seed
         HOST:PORT of any other node; may be given several times. Nodes once met are remembered.
+    config
+        A TOML file with knobs to turn, for example `[gossip]` and `probe_interval_s = 2`; MESH_GOSSIP__… overrules it.
     quiet
         Write no journal to stderr.
     json_
@@ -75,13 +80,21 @@ async def up(
             todo="give --advertise with the numeric address of this host that they can reach",
         )
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    options = Options(host=host, port=port, advertise=advertise, seeds=tuple(parse_address(text) for text in seed))
+    seeds = tuple(parse_address(text) for text in seed)
+    options = Options(host=host, port=port, advertise=advertise, seeds=seeds, config=_configured(config))
     async with open_node(folder, options) as node, _attended(node, quiet):
         _say_ready(node, json_)
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
             async for _ in signals:
                 break
     _say_stopped(node, json_)
+
+
+def _configured(file: Path | None) -> Config:
+    try:
+        return read_config(file.read_text() if file is not None else "", os.environ)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file} cannot be read: {error}", field="--config") from None
 
 
 @asynccontextmanager
