@@ -15,9 +15,9 @@ from mesh.crdt.board import SignedDelta
 from mesh.crdt.effects import Stocked
 from mesh.crdt.ledger import Ledger
 from mesh.crdt.log import missing
-from mesh.effects import GossipEffect, Stream
+from mesh.effects import Emit, GossipEffect, Stream
 from mesh.events import Connected, Received, Tick
-from mesh.ids import Address, Boot, Head, NodeId
+from mesh.ids import Address, BatchHash, Boot, Head, NodeId, WriterId
 from mesh.messages import Batches, Boards, BoardVersion, Digests, Heads
 
 PARCEL_BYTES = 512 * 1024  # One answer: the receiver verifies and stores it in about a second, then asks for more.
@@ -57,6 +57,7 @@ class Reconcile:
         self._differing: dict[NodeId, tuple[Address, Digests]] = {}
         self._at = float("inf")
         self._asked_at = float("-inf")
+        self._told: dict[WriterId, BatchHash] = {}
         self._more: dict[NodeId, Address] = {}
 
     def deadline(self) -> float:
@@ -130,9 +131,19 @@ class Reconcile:
         if parcel.batches:
             effects.append(Stream(sender, at, Batches(parcel.batches, parcel.certificates, parcel.more)))
         effects += [Stream(sender, at, parcel) for parcel in self._deltas_for(theirs)]
+        effects += self._forks(theirs)
         if theirs.reply:
             effects.append(Stream(sender, at, self._heads(reply=False)))
         return effects
+
+    def _forks(self, theirs: Heads) -> list[Emit]:
+        """Writers of which both sides have as many batches and not the same ones: told once for each head."""
+        lines = self._ledger.durable.lines
+        forked = [h for h in theirs.heads if (line := lines.get(h.writer)) and _same_number_only(line.have, h)]
+        news = [head for head in forked if self._told.get(head.writer) != head.hash]
+        self._told.update({head.writer: head.hash for head in news})
+        reason = "a peer has another batch of this number: a disk was copied or a key stolen"
+        return [Emit("ledger.fork", {"writer": h.writer.hex(), "number": h.number, "reason": reason}) for h in news]
 
     def _deltas_for(self, theirs: Heads) -> Iterator[Boards]:
         """The boards that the other side lacks, cut into parcels of which each fits a frame."""
@@ -153,3 +164,7 @@ class Reconcile:
     def _on_stocked(self, source: NodeId | None) -> list[GossipEffect | OwnHead]:
         at = self._more.pop(source, None) if source is not None else None
         return [self._ask(source, at)] if source is not None and at is not None else []
+
+
+def _same_number_only(ours: Head, theirs: Head) -> bool:
+    return ours.number == theirs.number and ours.hash != theirs.hash

@@ -11,10 +11,10 @@ from mesh.crdt.effects import Stocked, Store
 from mesh.crdt.ledger import Ledger, Merge, Stored
 from mesh.crdt.publisher import Publisher
 from mesh.crdt.replica import MemoryReplica
-from mesh.effects import GossipEffect, Stream
+from mesh.effects import Emit, GossipEffect, Stream
 from mesh.events import Connected, Received, Tick
 from mesh.gossip.reconcile import PARCEL_BYTES, SETTLE_S, Ask, Differs, OwnHead, Reconcile, ReconcileEvent
-from mesh.ids import Boot, Head, RecordId
+from mesh.ids import BatchHash, Boot, Head, RecordId
 from mesh.messages import Batches, BoardVersion, Digests, Heads
 from mesh.messages import Boards as BoardsMessage
 from sim.trust import certificate_for
@@ -222,3 +222,13 @@ def test_the_transcript_of_two_peers_that_differ_is_as_it_was() -> None:
     check_transcript("reconcile", spoken)
     assert ada.digests() == bob.digests()
     assert said(Heads((), (), True)) == "heads none and yours?"
+
+
+def test_two_histories_of_one_length_are_told_once() -> None:
+    side = Side("ada")
+    side.site.write(Put(RECORD, "current", 1))
+    (head,) = side.ledger.durable.heads()
+    other = Heads((Head(head.writer, head.number, BatchHash(bytes(32))),), (), reply=False)
+    told = [effect for effect in side.hear("bob", other) if isinstance(effect, Emit)]
+    assert [(emit.name, emit.about["number"]) for emit in told] == [("ledger.fork", 1)]
+    assert not [effect for effect in side.hear("bob", other) if isinstance(effect, Emit)]
