@@ -1,9 +1,10 @@
 """News on its way: each piece is sent a bounded number of times, the least sent first (SWIM §4.1).
 
-Invariant: at most one piece about each member is queued, the newest.
+Invariant: at most one piece about each member is queued, the newest; taking costs what is taken, however long the queue.
 """
 
 import math
+from collections.abc import Iterator
 
 from mesh.ids import NodeId
 from mesh.messages import Accusation, Newsflash
@@ -18,28 +19,47 @@ class NewsQueue:
 
     def __init__(self, factor: float) -> None:
         self._factor = factor
-        self._entries: dict[NodeId, tuple[int, Newsflash]] = {}
+        self._sent: dict[NodeId, int] = {}
+        self._rounds: list[dict[NodeId, Newsflash]] = [{}]  # By how often the pieces were sent.
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._sent)
 
     def put(self, node: NodeId, news: Newsflash) -> None:
         """Queue news about `node`. What was queued about it before is out of date."""
-        self._entries.pop(node, None)
-        self._entries[node] = (0, news)
+        self._forget(node)
+        self._sent[node] = 0
+        self._rounds[0][node] = news
 
     def take(self, members: int) -> tuple[Newsflash, ...]:
         """The pieces for one datagram in a mesh of `members`. Pieces that were sent often enough are forgotten."""
         limit = math.ceil(self._factor * math.ceil(math.log10(members + 1)))
-        room, taken = PIGGYBACK_BYTES, []
-        for key, (sent, news) in sorted(self._entries.items(), key=lambda entry: entry[1][0]):
-            size = ACCUSATION_BYTES if isinstance(news, Accusation) else CLAIM_BYTES
-            if size > room:
-                continue
-            room -= size
-            taken.append(news)
-            if sent + 1 >= limit:
-                del self._entries[key]
-            else:
-                self._entries[key] = (sent + 1, news)
-        return tuple(taken)
+        taken = list(self._fitting())
+        for node, news in taken:
+            sent = self._sent[node] + 1
+            self._forget(node)
+            if sent < limit:
+                self._sent[node] = sent
+                self._round(sent)[node] = news
+        return tuple(news for _, news in taken)
+
+    def _fitting(self) -> Iterator[tuple[NodeId, Newsflash]]:
+        room = PIGGYBACK_BYTES
+        for pieces in self._rounds:
+            for node, news in pieces.items():
+                size = ACCUSATION_BYTES if isinstance(news, Accusation) else CLAIM_BYTES
+                if size <= room:
+                    room -= size
+                    yield node, news
+                if room < ACCUSATION_BYTES:
+                    return
+
+    def _forget(self, node: NodeId) -> None:
+        sent = self._sent.pop(node, None)
+        if sent is not None:
+            del self._rounds[sent][node]
+
+    def _round(self, sent: int) -> dict[NodeId, Newsflash]:
+        while len(self._rounds) <= sent:
+            self._rounds.append({})
+        return self._rounds[sent]
