@@ -37,17 +37,24 @@ def line_write(line: Line) -> Write:
     return Write(Table.CONTEXT, line.have.writer, _encode(line))
 
 
+def decode_line(row: bytes) -> Line:
+    """The line in a row of CONTEXT. Raises msgspec.MsgspecError where a disk has damaged it."""
+    return _decode(row)
+
+
 def read_lines(reader: Reader) -> dict[WriterId, Line]:
     """All lines of a replica."""
     return {WriterId(key): _decode(row) for key, row in reader.scan(Table.CONTEXT)}
 
 
 class Context:
-    """The lines of all writers, with a digest of the `have` heads that moves with them at constant cost."""
+    """The lines of all writers, with a digest of the `have` heads that costs what has moved since it was last asked for."""
 
     def __init__(self, lines: Mapping[WriterId, Line]) -> None:
         self.lines: dict[WriterId, Line] = dict(lines)
-        self._sum = sum(_weigh(line.have) for line in self.lines.values()) % _DIGEST_MODULUS
+        self._sum = 0
+        self._counted: dict[WriterId, int] = {}  # What each writer's head adds to the sum.
+        self._moved: dict[WriterId, None] = dict.fromkeys(self.lines)  # Since the digest was last asked for.
 
     def copy(self) -> "Context":
         """An independent context with the same lines."""
@@ -55,15 +62,18 @@ class Context:
 
     def move(self, line: Line) -> None:
         """Replace what is known of one writer."""
-        before = self.lines.get(line.have.writer)
-        self._sum += _weigh(line.have) - (_weigh(before.have) if before is not None else 0)
-        self._sum %= _DIGEST_MODULUS
         self.lines[line.have.writer] = line
+        self._moved[line.have.writer] = None
 
     @property
     def digest(self) -> bytes:
         """16 bytes; equal digests mean equal `have` heads. Not a security claim: batches are signed."""
-        return self._sum.to_bytes(16, "big")
+        for writer in self._moved:
+            weight = _weigh(self.lines[writer].have)
+            self._sum += weight - self._counted.get(writer, 0)
+            self._counted[writer] = weight
+        self._moved.clear()
+        return (self._sum % _DIGEST_MODULUS).to_bytes(16, "big")
 
     def heads(self) -> tuple[Head, ...]:
         """What is held of every writer, ordered by writer."""
