@@ -7,11 +7,12 @@ for its own head (or has waited long enough), requests wait.
 from msgspec import Struct
 
 from mesh.config import GossipConfig
+from mesh.crdt.batch import Kind
 from mesh.crdt.compose import Bury, Clear, Edit, Put, Restore
 from mesh.crdt.effects import LedgerEffect, NotComposed
 from mesh.crdt.ledger import Compose, Confirm, Ledger
 from mesh.crdt.replica import Reader
-from mesh.crdt.view import StoredRecord, read_record
+from mesh.crdt.view import StoredRecord, read_record, value_of
 from mesh.errors import NotFound, Refused, UsageError
 from mesh.events import Tick
 from mesh.ids import RecordId
@@ -48,7 +49,23 @@ class RestoreRecord(Struct, frozen=True, tag="restore"):
     record: RecordId
 
 
-Operation = PutRecord | PatchRecord | BuryRecord | RestoreRecord
+class TakeSibling(Struct, frozen=True, tag="take"):
+    """Settle the conflict of a field with the value that the change `dot` gave it."""
+
+    record: RecordId
+    field: str
+    dot: str
+
+
+class SettleField(Struct, frozen=True, tag="settle"):
+    """Settle the conflict of a field with a value of its own; None clears it."""
+
+    record: RecordId
+    field: str
+    value: object
+
+
+Operation = PutRecord | PatchRecord | BuryRecord | RestoreRecord | TakeSibling | SettleField
 
 
 class Submit(Struct, frozen=True):
@@ -133,6 +150,10 @@ def edits_for(reader: Reader, operation: Operation) -> list[Edit]:
             return [Bury(record)]
         case RestoreRecord():
             return [Restore(record)] if _existing(record, stored).buried else []
+        case TakeSibling(_, field, dot):
+            return _take(record, _in_conflict(record, stored, field), field, dot)
+        case SettleField(_, field, value):
+            return _edits(record, _in_conflict(record, stored, field), {field: value})
 
 
 def _put(record: RecordId, stored: StoredRecord | None, value: dict[str, object]) -> list[Edit]:
@@ -162,6 +183,31 @@ def _edits(record: RecordId, stored: StoredRecord | None, wanted: dict[str, obje
         elif field not in shown or field in unsettled or differ(shown[field], value):
             edits.append(Put(record, field, value))
     return edits
+
+
+def _take(record: RecordId, stored: StoredRecord, field: str, dot: str) -> list[Edit]:
+    for sibling in stored.cells[field]:
+        if str(sibling.dot) == dot:
+            value = value_of(sibling) if sibling.kind is Kind.PUT else None
+            return _edits(record, stored, {field: value})
+    raise Refused(
+        f"{record}: {dot!r} is none of the values of {field} that are in conflict here",
+        field="take",
+        rule="one of the values in conflict",
+        todo="list the conflicts again: somebody may have settled it, or added a value",
+    )
+
+
+def _in_conflict(record: RecordId, stored: StoredRecord | None, field: str) -> StoredRecord:
+    found = _not_buried(record, stored)  # It may show nothing: somebody cleared what others wrote.
+    if found is None or field not in found.conflicts():
+        raise Refused(
+            f"{record}: {field!r} is not in conflict here",
+            field="field",
+            rule="only a conflict can be settled",
+            todo="list the conflicts again: somebody may have settled it; to change the field, patch the record",
+        )
+    return found
 
 
 def _existing(record: RecordId, stored: StoredRecord | None) -> StoredRecord:

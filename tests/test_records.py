@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mesh.config import GossipConfig
-from mesh.crdt.compose import Put
+from mesh.crdt.compose import Clear, Put
 from mesh.crdt.effects import Composed, LedgerEffect, NotComposed, Store
 from mesh.crdt.ledger import Merge
 from mesh.errors import NotFound, Refused, UsageError
@@ -27,7 +27,9 @@ from mesh.records import (
     PutRecord,
     Records,
     RestoreRecord,
+    SettleField,
     Submit,
+    TakeSibling,
 )
 from tests.crdt.site import NOON, STRANGER, Site, exchange
 from tests.strategies import json_values
@@ -271,3 +273,48 @@ def test_a_request_sees_what_came_from_peers_meanwhile() -> None:
     door.keep(door.records.handle(Opened(), NOON + 1))
     assert door.answers[request] == Composed(request, None)
     assert door.site.tell(Merge(STRANGER, ())) == []
+
+
+def _disagreeing() -> Door:
+    """A door behind which bob's 2 (shown) and ada's 1 are in conflict."""
+    door, bob = Door(), Site("b")
+    door.done(PutRecord(NOTE, {"a": 1}))
+    bob.write(Put(NOTE, "a", 2), now=NOON + 1)
+    door.site.pull(bob)
+    assert door.site.show(NOTE).conflicts() == ["a"]
+    return door
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_a_conflict_is_settled_with_the_value_of_either_side(index: int) -> None:
+    door = _disagreeing()
+    sibling = door.site.show(NOTE).cells["a"][index]
+    door.done(TakeSibling(NOTE, "a", str(sibling.dot)))
+    assert (door.show(), door.site.show(NOTE).conflicts()) == ({"a": index + 1}, [])
+    error = door.refused(TakeSibling(NOTE, "a", str(sibling.dot)))
+    assert (type(error), error.field) == (Refused, "field")
+
+
+def test_a_conflict_is_settled_with_a_value_of_its_own_or_with_none() -> None:
+    for value, shown in ((2, {"a": 2}), ("x", {"a": "x"}), (None, {})):
+        door = _disagreeing()
+        door.done(SettleField(NOTE, "a", value))
+        assert (door.show(), door.site.show(NOTE).conflicts()) == (shown, [])
+
+
+def test_a_conflict_of_which_nothing_is_shown_is_settled_too() -> None:
+    door = _disagreeing()
+    door.done(SettleField(NOTE, "a", 3))
+    bob = Site("b")
+    bob.pull(door.site)
+    bob.write(Clear(NOTE, "a"), now=NOON + 9)
+    door.done(PutRecord(NOTE, {"a": 4}))
+    door.site.pull(bob)
+    assert not door.site.show(NOTE).exists
+    door.done(SettleField(NOTE, "a", 5))
+    assert door.show() == {"a": 5}
+
+
+def test_a_change_that_is_no_side_of_the_conflict_is_refused() -> None:
+    assert _disagreeing().refused(TakeSibling(NOTE, "a", "00.1.0.00")).field == "take"
+    assert isinstance(Door().refused(SettleField(NOTE, "a", 1)), Refused)

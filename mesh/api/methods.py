@@ -9,10 +9,23 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct
 
-from mesh.api import reading, state, writing
+from mesh.api import conflicts, past, reading, state, writing
 from mesh.api.faults import Invalid, UnknownMethod
+from mesh.api.provenance import (
+    BlameAnswer,
+    ConflictPage,
+    DiffRecord,
+    HistoryAnswer,
+    ListConflicts,
+    RecordBlame,
+    RecordDiff,
+    RecordHistory,
+    RecordThen,
+    ResolveConflict,
+    RevertRecord,
+    ShowAt,
+)
 from mesh.api.shapes import (
-    Answer,
     GetRecord,
     GetState,
     ListRecords,
@@ -40,11 +53,11 @@ class Method(Struct, frozen=True):
 
     params: type[Params]
     answer: type[Struct]
-    ask: Callable[[Node, object, str], Awaitable[Answer]]
+    ask: Callable[[Node, object, str], Awaitable[Struct]]
 
 
-def _method(params: type[P], answer: type[Struct], call: Callable[[Node, P], Awaitable[Answer]]) -> Method:
-    async def ask(node: Node, given: object, author: str) -> Answer:
+def _method(params: type[P], answer: type[Struct], call: Callable[[Node, P], Awaitable[Struct]]) -> Method:
+    async def ask(node: Node, given: object, author: str) -> Struct:
         decoded = decode(params, given)
         if isinstance(decoded, Writing) and not decoded.author:
             decoded = msgspec.structs.replace(decoded, author=author)
@@ -61,6 +74,13 @@ METHODS: Mapping[str, Method] = {
     "records.bury": _method(NameRecord, Receipt, writing.bury_record),
     "records.restore": _method(NameRecord, Receipt, writing.restore_record),
     "records.submit": _method(SubmitParams, Receipt, writing.submit),
+    "records.history": _method(RecordHistory, HistoryAnswer, past.history),
+    "records.blame": _method(RecordBlame, BlameAnswer, past.blame),
+    "records.show_at": _method(ShowAt, RecordThen, past.show_at),
+    "records.diff": _method(DiffRecord, RecordDiff, past.diff),
+    "records.revert": _method(RevertRecord, Receipt, past.revert),
+    "conflicts.list": _method(ListConflicts, ConflictPage, conflicts.list_conflicts),
+    "conflicts.resolve": _method(ResolveConflict, Receipt, conflicts.resolve_conflict),
     "members.list": _method(Nothing, MemberList, state.list_members),
     "state.list": _method(ListState, StateList, state.list_state),
     "state.get": _method(GetState, StateList, state.get_state),

@@ -19,6 +19,18 @@ REF = "#/components/schemas/{name}"
 JsonObject = dict[str, object]
 
 _ANY = {"type": "object", "additionalProperties": True}
+_MOMENT = {"description": "A token, seconds since 1970, or ISO 8601 with an offset.", "type": ["string", "number"]}
+_BODIES: dict[str, JsonObject] = {
+    "Record": _ANY,
+    "Patch": _ANY,
+    "Revert": {"type": "object", "properties": {"to": _MOMENT}, "required": ["to"]},
+    "Settlement": {
+        "type": "object",
+        "description": "Either `take`, the dot of a value in conflict, or `value`, any JSON value; null clears.",
+        "properties": {"field": {"type": "string"}, "take": {"type": "string"}, "value": {}},
+        "required": ["field"],
+    },
+}
 _TYPES: dict[str, JsonObject] = {
     "limit": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 200},
     "timeout_s": {"type": "number", "minimum": 0, "maximum": 60, "default": 5},
@@ -29,6 +41,10 @@ _SAID = {
     "timeout_s": "How long to wait for `after`, in seconds.",
     "prefix": "What keys or topics start with.",
     "after_key": "Continue behind this key: the `next` of the page before.",
+    "collection": "Only this collection.",
+    "at": "The moment: a token, seconds since 1970, or ISO 8601 with an offset.",
+    "a": "The first moment, as in `at` of /v1/past.",
+    "b": "The second moment.",
     "limit": "The most records of a page.",
     "text": "A text in the key or anywhere in the record, whatever its case.",
     "buried": "List the buried records instead.",
@@ -49,7 +65,7 @@ def document() -> bytes:
         "openapi": "3.1.0",
         "info": {"title": "!CHAOS metadata mesh", "version": __version__, "summary": "The same API at every peer."},
         "paths": paths,
-        "components": {"schemas": {**schemas(), **components, "Record": _ANY, "Patch": _ANY}},
+        "components": {"schemas": {**schemas(), **components, **_BODIES}},
     }
     return msgspec.json.encode(text)
 

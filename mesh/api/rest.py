@@ -72,6 +72,7 @@ async def _submit(request: Request) -> Given:
 
 READ_QUERIES = ("after", "timeout_s")
 LIST_QUERIES = (*READ_QUERIES, "prefix", "after_key", "limit", "text", "buried", "label.NAME")
+CONFLICT_QUERIES = (*READ_QUERIES, "collection", "prefix", "after_key", "limit")
 RECORD = "/v1/records/{collection}/{key:path}"
 ENTRIES = (
     Entry("GET", "/v1/health", "health.get", _from_query),
@@ -83,6 +84,13 @@ ENTRIES = (
     Entry("PATCH", RECORD, "records.patch", _patch, body="Patch"),
     Entry("DELETE", RECORD, "records.bury", _write),
     Entry("POST", "/v1/restore/{collection}/{key:path}", "records.restore", _write),
+    Entry("GET", "/v1/history/{collection}/{key:path}", "records.history", _from_query, (*READ_QUERIES, "limit")),
+    Entry("GET", "/v1/blame/{collection}/{key:path}", "records.blame", _from_query, READ_QUERIES),
+    Entry("GET", "/v1/past/{collection}/{key:path}", "records.show_at", _from_query, (*READ_QUERIES, "at")),
+    Entry("GET", "/v1/diff/{collection}/{key:path}", "records.diff", _from_query, (*READ_QUERIES, "a", "b")),
+    Entry("POST", "/v1/revert/{collection}/{key:path}", "records.revert", _submit, body="Revert"),
+    Entry("GET", "/v1/conflicts", "conflicts.list", _from_query, CONFLICT_QUERIES),
+    Entry("POST", "/v1/resolve/{collection}/{key:path}", "conflicts.resolve", _submit, body="Settlement"),
     Entry("GET", "/v1/state", "state.list", _from_query, ("prefix",)),
     Entry("GET", "/v1/state/{topic:path}", "state.get", _from_query),
 )

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from mesh.runtime.rows import Health, MemberRow, Receipt
+from mesh.runtime.rows import MemberRow
 
 PAGE_MAX = 1_000
 PAGE = 200
@@ -275,6 +275,3 @@ class WatchEvent(Struct, frozen=True, omit_defaults=True):
     reason: str = ""
     dots: list[str] = []
     token: str = ""
-
-
-Answer = RecordAnswer | RecordPage | Receipt | StateList | MemberList | Health | WatchOpened | WatchClosed

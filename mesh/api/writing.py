@@ -25,30 +25,31 @@ ANONYMOUS = "anonymous"
 
 async def put_record(node: Node, params: PutParams) -> Receipt:
     """Make a record exactly the given value. Raises UsageError, Refused, StorageError."""
-    return await _write(node, params, PutRecord(RecordId(params.collection, params.key), params.value))
+    return await write(node, params, PutRecord(RecordId(params.collection, params.key), params.value))
 
 
 async def patch_record(node: Node, params: PatchParams) -> Receipt:
     """Merge into a record. Raises UsageError, NotFound, Refused, StorageError."""
-    return await _write(node, params, PatchRecord(RecordId(params.collection, params.key), params.patch))
+    return await write(node, params, PatchRecord(RecordId(params.collection, params.key), params.patch))
 
 
 async def bury_record(node: Node, params: NameRecord) -> Receipt:
     """Hide a record. Raises NotFound, StorageError."""
-    return await _write(node, params, BuryRecord(RecordId(params.collection, params.key)))
+    return await write(node, params, BuryRecord(RecordId(params.collection, params.key)))
 
 
 async def restore_record(node: Node, params: NameRecord) -> Receipt:
     """Show a buried record again. Raises NotFound, StorageError."""
-    return await _write(node, params, RestoreRecord(RecordId(params.collection, params.key)))
+    return await write(node, params, RestoreRecord(RecordId(params.collection, params.key)))
 
 
 async def submit(node: Node, params: SubmitParams) -> Receipt:
     """Several operations as one batch. Raises as the single ones do; nothing was changed then."""
-    return await _write(node, params, *map(_operation, params.operations))
+    return await write(node, params, *map(_operation, params.operations))
 
 
-async def _write(node: Node, params: Writing, *operations: Operation) -> Receipt:
+async def write(node: Node, params: Writing, *operations: Operation) -> Receipt:
+    """Any operations as one batch, in the name and for the reason that `params` gives."""
     about = {name: text for name, text in (("reason", params.reason), ("intent", params.intent)) if text}
     return await node.submit(operations, params.author or ANONYMOUS, about)
 

@@ -17,6 +17,7 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells say it.
 RECORDS = Group("Records", sort_key=1)
 WATCHING = Group("Looking", sort_key=2)
 RUNNING = Group("Running", sort_key=3)
+KEEPING = Group("Keeping", sort_key=4)
 
 app = App(
     name="mesh",
@@ -34,11 +35,21 @@ _COMMANDS = (
     ("restore", "mesh.cli.records:restore", RECORDS, "Show a buried record again."),
     ("list", "mesh.cli.records:list_", RECORDS, "List the records of a collection."),
     ("import", "mesh.cli.importing:import_", RECORDS, "Bring in a !CHAOS configuration file."),
+    ("conflicts", "mesh.cli.conflicts:conflicts", RECORDS, "List what people changed without knowing of each other."),
+    ("resolve", "mesh.cli.conflicts:resolve", RECORDS, "Settle a field in conflict."),
+    ("revert", "mesh.cli.past:revert", RECORDS, "Make a record what it was, as a new change."),
+    ("history", "mesh.cli.past:history", WATCHING, "Show every change of a record."),
+    ("blame", "mesh.cli.past:blame", WATCHING, "Show who wrote each field of a record."),
+    ("show", "mesh.cli.past:show", WATCHING, "Show a record as it was at a time or token."),
+    ("diff", "mesh.cli.past:diff", WATCHING, "Show what differs in a record between two times or tokens."),
     ("watch", "mesh.cli.looking:watch", WATCHING, "Print every change of a collection as it happens."),
     ("members", "mesh.cli.looking:members", WATCHING, "Show the members of the mesh."),
     ("state", "mesh.cli.looking:state", WATCHING, "Show what units and nodes say of themselves."),
     ("init", "mesh.cli.folders:init", RUNNING, "Make a mesh and its first node, or another node."),
     ("up", "mesh.cli.up:up", RUNNING, "Run a node."),
+    ("verify", "mesh.cli.keeping:verify", KEEPING, "Check a node's ledger against its own signed log."),
+    ("backup", "mesh.cli.keeping:backup", KEEPING, "Copy a node's ledger, also while it runs."),
+    ("recover", "mesh.cli.keeping:recover", KEEPING, "Put a backup into a node's folder."),
     ("demo", "mesh.cli.demo:demo", RUNNING, "Run a small mesh on this machine and show it."),
 )
 for _name, _place, _group, _help in _COMMANDS:

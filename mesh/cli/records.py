@@ -42,7 +42,7 @@ async def get(collection: str, key: str, *, after: str = "", common: Common = DE
     show_json(record.value)
     note(f"changed by {record.changed.author} at {moment(record.changed.at)}")
     for conflict in record.conflicts:
-        note(f"! {conflict.field} is in conflict; write it again to settle it:")
+        note(f"! {conflict.field} is in conflict; `mesh conflicts` and `mesh resolve` settle it:")
         for value in conflict.values:
             said = "(cleared)" if value.cleared else compact(value.value)
             note(f"    {said} by {value.author} at {moment(value.at)}{' (shown)' if value.shown else ''}")
@@ -61,7 +61,7 @@ async def put(collection: str, key: str, value: Value, *, reason: Reason = "", c
     """
     given = read_value(value)
     async with common.client() as client:
-        _tell(await client.put(collection, key, given, reason=reason), common)
+        tell(await client.put(collection, key, given, reason=reason), common)
 
 
 async def patch(collection: str, key: str, value: Value, *, reason: Reason = "", common: Common = DEFAULT) -> None:
@@ -76,19 +76,19 @@ async def patch(collection: str, key: str, value: Value, *, reason: Reason = "",
     """
     given = read_value(value)
     async with common.client() as client:
-        _tell(await client.patch(collection, key, given, reason=reason), common)
+        tell(await client.patch(collection, key, given, reason=reason), common)
 
 
 async def bury(collection: str, key: str, *, reason: Reason = "", common: Common = DEFAULT) -> None:
     """Hide a record. Nothing of it is lost: `mesh restore` shows it again."""
     async with common.client() as client:
-        _tell(await client.bury(collection, key, reason=reason), common)
+        tell(await client.bury(collection, key, reason=reason), common)
 
 
 async def restore(collection: str, key: str, *, reason: Reason = "", common: Common = DEFAULT) -> None:
     """Show a buried record again."""
     async with common.client() as client:
-        _tell(await client.restore(collection, key, reason=reason), common)
+        tell(await client.restore(collection, key, reason=reason), common)
 
 
 async def list_(
@@ -153,7 +153,8 @@ def _row(record: "Record") -> tuple[str, ...]:
     return record.key, moment(record.changed.at), record.changed.author, conflicts, compact(record.value)
 
 
-def _tell(receipt: "Receipt", common: Common) -> None:
+def tell(receipt: "Receipt", common: Common) -> None:
+    """Say what became of a write."""
     if common.json:
         show_json(receipt)
     else:

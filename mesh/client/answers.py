@@ -83,3 +83,117 @@ class Event(Struct, frozen=True):
     reason: str = ""
     dots: list[str] = []
     token: str = ""
+
+
+class Version(Struct, frozen=True):
+    """One live change of a field (or bury of the record), and the peer that it was made at."""
+
+    field: str
+    kind: str
+    value: object
+    author: str
+    at: float
+    dot: str
+    peer: str = ""
+    shown: bool = False
+
+
+class FieldConflict(Struct, frozen=True):
+    """A field in conflict: its values, the shown one first."""
+
+    field: str
+    values: list[Version]
+
+
+class Unsettled(Struct, frozen=True):
+    """A record with something to settle. `late`: edits made while it was being buried, by people who did not know."""
+
+    collection: str
+    key: str
+    conflicts: list[FieldConflict] = []
+    late: list[Version] = []
+    buries: list[Version] = []
+
+
+class UnsettledPage(Struct, frozen=True):
+    """Some records with something to settle; `next` continues, None is the end."""
+
+    items: list[Unsettled]
+    next: str | None
+    token: str = ""
+
+
+class PastChange(Struct, frozen=True):
+    """One change of a record. `kind` is put, clear, bury or restore; `replaced` are the dots that it was made over."""
+
+    field: str
+    kind: str
+    value: object
+    author: str
+    at: float
+    dot: str
+    batch: str
+    reason: str = ""
+    intent: str = ""
+    writer: str = ""
+    peer: str = ""
+    replaced: list[str] = []
+
+
+class History(Struct, frozen=True):
+    """The changes of a record, oldest first. `truncated`: there are older ones."""
+
+    items: list[PastChange]
+    truncated: bool = False
+    token: str = ""
+
+
+class BlameLine(Struct, frozen=True):
+    """Who gave a field its shown value."""
+
+    field: str
+    value: object
+    author: str
+    at: float
+    dot: str
+    batch: str
+    reason: str = ""
+    peer: str = ""
+    conflict: bool = False
+
+
+class Blame(Struct, frozen=True):
+    """The shown fields of a record; of a buried one those that a restore would show."""
+
+    items: list[BlameLine]
+    buried: bool = False
+    token: str = ""
+
+
+class RecordThen(Struct, frozen=True):
+    """A record as it was. `standing` is shown, buried or none."""
+
+    collection: str
+    key: str
+    standing: str
+    value: Value
+    conflicts: list[Conflict]
+    changed: Changed | None
+    token: str
+
+
+class FieldDiff(Struct, frozen=True):
+    """One field that differs. `kind` is added, removed or changed."""
+
+    field: str
+    kind: str
+    a: object
+    b: object
+
+
+class RecordDiff(Struct, frozen=True):
+    """A record at two moments, and the fields that differ."""
+
+    a: RecordThen
+    b: RecordThen
+    fields: list[FieldDiff]

@@ -12,7 +12,18 @@ import msgspec
 import trio
 from msgspec import Struct
 
-from mesh.client.answers import Page, Record, Row, Value
+from mesh.client.answers import (
+    Blame,
+    History,
+    Page,
+    Record,
+    RecordDiff,
+    RecordThen,
+    Row,
+    Unsettled,
+    UnsettledPage,
+    Value,
+)
 from mesh.client.faults import CannotConnect, OutcomeUnknown, PeerFailed
 from mesh.client.link import Dialling, Link, LinkLost, run_link
 from mesh.client.watch import Watch
@@ -20,7 +31,11 @@ from mesh.errors import UsageError
 from mesh.runtime.rows import Health, MemberRow, Receipt
 
 CONNECT_TIMEOUT_S = 5.0
-READS = ("records.get", "records.list", "members.list", "state.get", "state.list", "health.get", "watch.open")
+READS = (
+    *("records.get", "records.list", "records.history", "records.blame", "records.show_at", "records.diff"),
+    *("conflicts.list", "members.list", "state.get", "state.list", "health.get", "watch.open"),
+)
+Moment = str | float  # A token from an earlier answer; seconds since 1970, or ISO 8601 with an offset.
 
 T = TypeVar("T")
 
@@ -155,6 +170,33 @@ class MeshClient:
             after_key = page.next
         return found
 
+    async def conflicts(self, collection: str = "", *, prefix: str = "", limit: int = 200) -> list[Unsettled]:
+        """All records with something to settle, of one collection or of all, page by page."""
+        found: list[Unsettled] = []
+        asked: dict[str, object] = {"collection": collection, "prefix": prefix, "limit": limit}
+        after_key: str | None = ""
+        while after_key is not None:
+            page = await self._get(UnsettledPage, "conflicts.list", **asked, after_key=after_key)
+            found += page.items
+            after_key = page.next
+        return found
+
+    async def history(self, collection: str, key: str, *, limit: int = 200, after: str = "") -> History:
+        """The newest `limit` changes of a record, oldest first. Raises NotFound, Behind."""
+        return await self._get(History, "records.history", collection=collection, key=key, limit=limit, after=after)
+
+    async def blame(self, collection: str, key: str, *, after: str = "") -> Blame:
+        """Who wrote each shown field of a record. Raises NotFound, Behind."""
+        return await self._get(Blame, "records.blame", collection=collection, key=key, after=after)
+
+    async def show_at(self, collection: str, key: str, at: Moment) -> RecordThen:
+        """A record as it was at a token or a time. Raises Behind, UsageError."""
+        return await self._get(RecordThen, "records.show_at", collection=collection, key=key, at=at)
+
+    async def diff(self, collection: str, key: str, a: Moment, b: Moment) -> RecordDiff:
+        """What differs in a record between two tokens or times. Raises Behind, UsageError."""
+        return await self._get(RecordDiff, "records.diff", collection=collection, key=key, a=a, b=b)
+
     async def members(self) -> list[MemberRow]:
         """Every member that the peer ever heard of."""
         return (await self._get(_Members, "members.list")).items
@@ -188,6 +230,20 @@ class MeshClient:
     async def submit(self, operations: Sequence[Value], *, reason: str = "", intent: str = "") -> Receipt:
         """Several operations (`{"op": "put", "collection": …, "key": …, "value": …}`) as one batch, or none of them."""
         return await self._get(Receipt, "records.submit", operations=operations, reason=reason, intent=intent)
+
+    async def take(self, collection: str, key: str, field: str, dot: str, *, reason: str = "") -> Receipt:
+        """Settle a field's conflict with the value that the change `dot` gave it. Raises Refused where it is settled already."""
+        place = {"collection": collection, "key": key, "field": field}
+        return await self._get(Receipt, "conflicts.resolve", **place, take=dot, reason=reason)
+
+    async def settle(self, collection: str, key: str, field: str, value: object, *, reason: str = "") -> Receipt:
+        """Settle a field's conflict with a value; None clears the field. Raises Refused where it is settled already."""
+        place = {"collection": collection, "key": key, "field": field}
+        return await self._get(Receipt, "conflicts.resolve", **place, value=value, reason=reason)
+
+    async def revert(self, collection: str, key: str, to: Moment, *, reason: str = "") -> Receipt:
+        """Make a record what it was at a token or a time, as a new change. Raises Refused where it is buried now."""
+        return await self._get(Receipt, "records.revert", collection=collection, key=key, to=to, reason=reason)
 
     # ---- watches
 

@@ -23,20 +23,25 @@ def apply_batch(reader: Reader, put: Callable[[Write], None], mesh: MeshId, open
     for index, change in enumerate(opened.content.changes):
         key = cell_key(change.record, change.field)
         before = decode_cell(reader.get(Table.CELLS, key))
-        after = _change_cell(before, change, opened, index)
+        after = change_cell(before, change, sibling_of(opened, index))
         put(Write(Table.CELLS, key, encode_cell(after) if after else None))
         shifts.append((bucket_of(key), _weight_of_change(mesh, key, before, after)))
     return shifts
 
 
-def _change_cell(before: Cell, change: Change, opened: OpenBatch, index: int) -> Cell:
-    writer = opened.content.writer
+def sibling_of(opened: OpenBatch, index: int) -> Sibling:
+    """Change `index` of a batch as a sibling of its cell."""
+    change, content = opened.content.changes[index], opened.content
+    over = change.over if change.kind is Kind.BURY else ()
+    return Sibling(opened.dot(index), content.stamp, content.author, change.kind, change.value, over)
+
+
+def change_cell(before: Cell, change: Change, made: Sibling) -> Cell:
+    """The cell after a change, which is `made` as a sibling. Whatever it replaces has to be in `before` already, or gone."""
     replaced = set(change.over) if change.kind is not Kind.BURY else set()
-    kept = [s for s in before if s.dot not in replaced and s.dot.writer != writer]
+    kept = [s for s in before if s.dot not in replaced and s.dot.writer != made.dot.writer]
     if change.kind is not Kind.RESTORE:
-        over = change.over if change.kind is Kind.BURY else ()
-        dot, content = opened.dot(index), opened.content
-        kept.append(Sibling(dot, content.stamp, content.author, change.kind, change.value, over))
+        kept.append(made)
     return ranked(kept)
 
 

@@ -164,6 +164,14 @@ def open_batch(batch: Batch, mesh: MeshId) -> OpenBatch:
     return OpenBatch(batch, hash_content(batch.content), content)
 
 
+def reread(batch: Batch) -> Content:
+    """The content of a batch that was opened and applied before: nothing is checked again. Raises MalformedMessage."""
+    try:
+        return _decode_content(batch.content)
+    except msgspec.MsgspecError as error:
+        raise MalformedMessage(f"the content of a batch in the log cannot be read: {error}") from None
+
+
 def _read_content(raw: bytes) -> Content:
     envelope = _decode_envelope(raw)
     if envelope.semantics > SEMANTICS:

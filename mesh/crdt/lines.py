@@ -47,6 +47,12 @@ def read_lines(reader: Reader) -> dict[WriterId, Line]:
     return {WriterId(key): _decode(row) for key, row in reader.scan(Table.CONTEXT)}
 
 
+def read_line(reader: Reader, writer: WriterId) -> Line | None:
+    """The line of one writer of a replica."""
+    row = reader.get(Table.CONTEXT, writer)
+    return _decode(row) if row is not None else None
+
+
 class Context:
     """The lines of all writers, with a digest of the `have` heads that costs what has moved since it was last asked for."""
 

@@ -78,6 +78,14 @@ def scan_records(reader: Reader, collection: str, key_prefix: str = "", after: s
         yield _record_of(current, cells)
 
 
+def next_collection(reader: Reader, after: str = "") -> str | None:
+    """The first collection behind the name `after` that holds a cell; None at the end."""
+    start = collection_prefix(after) + b"\xff" if after else b""  # No key starts with 0xff: UTF-8.
+    for key, _ in reader.scan(Table.CELLS, b"", start):
+        return split_cell_key(key)[0].collection
+    return None
+
+
 def _record_of(record: RecordId, cells: dict[FieldPath, Cell]) -> StoredRecord:
     buries = cells.pop("", ())
     return StoredRecord(record, cells, buries)

@@ -51,7 +51,7 @@ def open_environment(path: Path, shape: Shape) -> tuple[lmdb.Environment, Databa
     """Open the file in directory `path`, or make it. Raises StorageError; a durable file is then as it was."""
     try:
         if not shape.durable:
-            _verify(path)
+            verify_structure(path)
         return _open(path, shape)
     except UnreadableFile:
         if shape.durable:
@@ -108,10 +108,11 @@ def _check_length(path: Path, environment: lmdb.Environment) -> None:
     """A file may rightly end before its last page if that one was given up unwritten; the verifier knows the difference."""
     wanted = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
     if _size(path) < wanted:
-        _verify(path)
+        verify_structure(path)
 
 
-def _verify(path: Path) -> None:
+def verify_structure(path: Path) -> None:
+    """Walk all pages of the file in directory `path` without mapping it. Raises StorageError where one is not as it has to be."""
     if not _size(path):
         return
     try:
@@ -134,6 +135,18 @@ def _recognise(path: Path, environment: lmdb.Environment, shape: Shape) -> Datab
             change.put(_MESH_KEY, shape.mesh, db=mark)
         _check_mark(path, change.get(_SCHEMA_KEY, db=mark), change.get(_MESH_KEY, db=mark), shape.mesh)
         return {table: environment.open_db(table.encode(), txn=change) for table in shape.tables}
+
+
+def open_tables(path: Path, environment: lmdb.Environment, shape: Shape) -> Databases:
+    """The tables of a file that is open for reading alone. Raises StorageError where it is not what `shape` says."""
+    try:
+        mark = environment.open_db(_MARK, create=False)
+        databases = {table: environment.open_db(table.encode(), create=False) for table in shape.tables}
+    except lmdb.NotFoundError as problem:
+        raise UnreadableFile(f"{path / DATA_NAME} is damaged: a table is missing ({problem}). {RESTORE}") from problem
+    with environment.begin() as reading:
+        _check_mark(path, reading.get(_SCHEMA_KEY, db=mark), reading.get(_MESH_KEY, db=mark), shape.mesh)
+    return databases
 
 
 def _check_mark(path: Path, schema: bytes | None, mesh: bytes | None, wanted: MeshId) -> None:

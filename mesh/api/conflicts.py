@@ -1,0 +1,144 @@
+"""Conflicts as people see and settle them.
+
+Invariant: a listing holds no reader across an `await`; a settlement is one ordinary write, which names all it replaces.
+"""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from msgspec import UNSET
+
+from mesh.api.faults import Invalid
+from mesh.api.provenance import ConflictPage, ConflictRow, FieldConflict, Kinds, ListConflicts, ResolveConflict, Version
+from mesh.api.reading import SCANNED_MAX, Slice, catch_up, position_of, slices
+from mesh.api.writing import write
+from mesh.crdt.batch import Kind
+from mesh.crdt.cell import Sibling
+from mesh.crdt.clock import seconds_of
+from mesh.crdt.conflicts import Unsettled, scan_unsettled
+from mesh.crdt.lines import read_line
+from mesh.crdt.replica import Reader
+from mesh.crdt.token import encode_token
+from mesh.crdt.view import next_collection, value_of
+from mesh.errors import UsageError
+from mesh.ids import RecordId, WriterId, short
+from mesh.model.naming import check_collection
+from mesh.records import SettleField, TakeSibling
+from mesh.runtime.node import Node
+from mesh.runtime.rows import Receipt
+from mesh.security.trust import fingerprint
+
+KINDS: dict[Kind, Kinds] = {Kind.PUT: "put", Kind.CLEAR: "clear", Kind.BURY: "bury", Kind.RESTORE: "restore"}
+
+
+async def list_conflicts(node: Node, params: ListConflicts) -> ConflictPage:
+    """A page of records with something to settle. Raises Behind, UsageError."""
+    if params.collection:
+        check_collection(params.collection)
+    elif params.prefix:
+        raise UsageError("a prefix needs a collection", field="prefix", rule="keys of one collection", todo="name one")
+    await catch_up(node, params)
+    page = _Page(params.limit)
+    async with aclosing(_all_slices(node, params)) as parts:
+        async for part in parts:
+            page.token = page.token or encode_token(part.position)
+            if page.take(node, part):
+                break
+    after = page.last.key if params.collection else str(page.last)
+    return ConflictPage(page.items, after if page.full else None, page.token)
+
+
+async def _all_slices(node: Node, params: ListConflicts) -> AsyncGenerator[Slice, None]:
+    """The records of the collection that is asked for, or of all, from behind `after_key`."""
+    if params.collection:
+        async with aclosing(slices(node, params.collection, params.prefix, params.after_key)) as parts:
+            async for part in parts:
+                yield part
+        return
+    with node.read() as reader:
+        position = position_of(reader)
+    yield Slice([], position)
+    collection, _, key = params.after_key.partition("/")  # A collection's name holds no slash.
+    following: str | None = collection or _next(node, "")
+    while following is not None:
+        async with aclosing(slices(node, following, "", key)) as parts:
+            async for part in parts:
+                yield part
+        following, key = _next(node, following), ""
+
+
+def _next(node: Node, collection: str) -> str | None:
+    with node.read() as reader:
+        return next_collection(reader, collection)
+
+
+class _Page:
+    """A page that is being filled."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._looked = 0
+        self.items: list[ConflictRow] = []
+        self.last = RecordId("", "")
+        self.token = ""
+
+    @property
+    def full(self) -> bool:
+        """Whether the page ends here, though there may be more."""
+        return len(self.items) >= self._limit or self._looked >= SCANNED_MAX
+
+    def take(self, node: Node, part: Slice) -> bool:
+        """Take what is to be settled in some records. True: the page is full, and `last` is where the next one goes on."""
+        for stored in part.records:
+            self._looked += 1
+            self.last = stored.record
+            for found in scan_unsettled([stored]):
+                with node.read() as reader:
+                    self.items.append(_row(node, reader, found))
+            if self.full:
+                return True
+        return False
+
+
+def _row(node: Node, reader: Reader, found: Unsettled) -> ConflictRow:
+    def version(field: str, sibling: Sibling, shown: bool) -> Version:
+        return Version(
+            field=field,
+            kind=KINDS[sibling.kind],
+            value=value_of(sibling) if sibling.kind is Kind.PUT else None,
+            shown=shown,
+            author=sibling.author,
+            at=seconds_of(sibling.stamp),
+            dot=str(sibling.dot),
+            writer=sibling.dot.writer.hex(),
+            peer=peer_of(node, reader, sibling.dot.writer),
+        )
+
+    return ConflictRow(
+        collection=found.record.collection,
+        key=found.record.key,
+        buries=[version("", bury, True) for bury in found.buries],
+        conflicts=[
+            FieldConflict(field, [version(field, sibling, sibling is cell[-1]) for sibling in reversed(cell)])
+            for field, cell in found.cells.items()
+        ],
+        late=[version(late.field, late.sibling, False) for late in found.late],
+    )
+
+
+def peer_of(node: Node, reader: Reader, writer: WriterId) -> str:
+    """What people call the node whose ledger identity `writer` is."""
+    line = read_line(reader, writer)
+    return node.owner_name(fingerprint(line.key)) if line is not None else short(writer)
+
+
+async def resolve_conflict(node: Node, params: ResolveConflict) -> Receipt:
+    """Settle the conflict of one field. Raises NotFound, Refused where it is settled already, UsageError, StorageError."""
+    record = RecordId(params.collection, params.key)
+    if bool(params.take) == (params.value is not UNSET):
+        raise Invalid(
+            "either `take` or `value` was expected", field="take", rule="one of the two", todo="give a dot, or a value"
+        )
+    if params.take:
+        return await write(node, params, TakeSibling(record, params.field, params.take))
+    return await write(node, params, SettleField(record, params.field, params.value))

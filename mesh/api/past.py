@@ -1,0 +1,295 @@
+"""The past as people see it: history, blame, a record as it was, what differs, and the way back.
+
+Invariant: the log is read in slices of about SLICE_S with no reader open across an `await`, and only within a position that was
+read first; applied batches never change, so all slices together speak of that one position.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+import trio
+
+from mesh.api.conflicts import KINDS, peer_of
+from mesh.api.faults import Behind
+from mesh.api.provenance import (
+    BlameAnswer,
+    BlameRow,
+    DiffRecord,
+    FieldDiff,
+    HistoryAnswer,
+    HistoryRow,
+    Moment,
+    RecordBlame,
+    RecordDiff,
+    RecordHistory,
+    RecordThen,
+    RevertRecord,
+    ShowAt,
+    Standing,
+)
+from mesh.api.reading import SLICE_S, Position, catch_up, position_of, row_of
+from mesh.api.writing import write
+from mesh.crdt.batch import Kind, OpenBatch, decode_batch, hash_content, reread
+from mesh.crdt.cell import Sibling, shown
+from mesh.crdt.clock import seconds_of
+from mesh.crdt.cut import Cut, last_stamp
+from mesh.crdt.history import START, Made, Place, changes_in, refold, scan_log, within
+from mesh.crdt.keys import batch_key
+from mesh.crdt.replica import Reader, Table
+from mesh.crdt.token import decode_token, encode_token
+from mesh.crdt.view import StoredRecord, read_record, value_of
+from mesh.errors import NotFound, Refused, UsageError
+from mesh.ids import Dot, RecordId
+from mesh.model.fields import differ
+from mesh.model.naming import check_key
+from mesh.records import BuryRecord, PutRecord
+from mesh.runtime.node import Node
+from mesh.runtime.rows import Receipt
+
+FOLDED_BYTES_MAX = 256 * 1024 * 1024  # Of changes that one answer holds in memory.
+CHANGE_BYTES, DOT_BYTES = 1_000, 200  # About what a change and a dot take as Python objects.
+SECONDS_MAX = 1e11  # What a stamp can hold, and some 3,000 years.
+REVERT_WAIT_S = 5.0  # A revert to a token that this peer has not applied yet waits as long as a read does.
+
+Look = Callable[[Reader, Place, bytes], None]
+
+
+async def history(node: Node, params: RecordHistory) -> HistoryAnswer:
+    """Every change of a record, oldest first. Raises NotFound, Behind, UsageError, Refused."""
+    record = await _record(node, params)
+    position = _present(node)
+    made = sorted(await _changes(node, record, position), key=lambda one: one.rank)
+    if not made:
+        raise _never(node, record)
+    with node.read() as reader:
+        rows = [_history_row(node, reader, one) for one in made[-params.limit :]]
+    return HistoryAnswer(record.collection, record.key, rows, len(made) > len(rows), encode_token(position))
+
+
+async def blame(node: Node, params: RecordBlame) -> BlameAnswer:
+    """Who wrote each shown field of a record. Raises NotFound, Behind, UsageError."""
+    record = await _record(node, params)
+    with node.read() as reader:
+        stored, position = read_record(reader, record), position_of(reader)
+        if stored is None:
+            raise _never(node, record)
+        unsettled = stored.conflicts()
+        items = [
+            _blame_row(node, reader, field, sibling, field in unsettled)
+            for field, cell in stored.cells.items()
+            if (sibling := shown(cell)) is not None and sibling.kind is Kind.PUT
+        ]
+    return BlameAnswer(record.collection, record.key, stored.buried, items, encode_token(position))
+
+
+async def show_at(node: Node, params: ShowAt) -> RecordThen:
+    """A record as it was. Raises Behind, UsageError, Refused."""
+    record = await _record(node, params)
+    position = await _position_at(node, params.at, params.timeout_s)
+    stored = refold(record, await _changes(node, record, position))
+    return _then(record, stored, position)
+
+
+async def diff(node: Node, params: DiffRecord) -> RecordDiff:
+    """What differs in a record between two moments. Raises Behind, UsageError, Refused."""
+    record = await _record(node, params)
+    first = await _position_at(node, params.a, params.timeout_s)
+    second = await _position_at(node, params.b, params.timeout_s)
+    both = {w: max(first.get(w, 0), second.get(w, 0)) for w in [*first, *second]}
+    made = await _changes(node, record, both)
+    a, b = (refold(record, within(made, position)) for position in (first, second))
+    return RecordDiff(_then(record, a, first), _then(record, b, second), differences(_fields(a), _fields(b)))
+
+
+async def revert(node: Node, params: RevertRecord) -> Receipt:
+    """Make a record what it was, as a new change. Raises NotFound, Refused where it is buried now, Behind, UsageError."""
+    record = RecordId(params.collection, params.key)
+    check_key(params.collection, params.key)
+    position = await _position_at(node, params.to, REVERT_WAIT_S)
+    then = _then(record, refold(record, await _changes(node, record, position)), position)
+    if then.standing == "shown":
+        return await write(node, params, PutRecord(record, then.value))
+    return await write(node, params, BuryRecord(record))
+
+
+def differences(a: Mapping[str, object], b: Mapping[str, object]) -> list[FieldDiff]:
+    """The fields whose values differ, by name."""
+    found: list[FieldDiff] = []
+    for field in sorted(dict.fromkeys([*a, *b])):
+        if field not in a:
+            found.append(FieldDiff(field, "added", None, b[field]))
+        elif field not in b:
+            found.append(FieldDiff(field, "removed", a[field], None))
+        elif differ(a[field], b[field]):
+            found.append(FieldDiff(field, "changed", a[field], b[field]))
+    return found
+
+
+def read_moment(given: Moment) -> float | str:
+    """Seconds since 1970, or the token where it is one. Raises UsageError for a time that makes no sense."""
+    if isinstance(given, str):
+        try:
+            seconds = _seconds_in(given)
+        except ValueError:
+            return given
+    else:
+        seconds = given
+    if not 0 <= seconds <= SECONDS_MAX:
+        raise UsageError(
+            f"a time since 1970 was expected, {seconds:g} came", field="at", todo="give seconds, or a date"
+        )
+    return seconds
+
+
+def _seconds_in(text: str) -> float:
+    """The time in a text: a number, or ISO 8601. Raises ValueError for what is neither, UsageError without an offset."""
+    try:
+        return float(text)
+    except ValueError:
+        moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise UsageError(
+            f"{text} is a different moment in each time zone",
+            field="at",
+            rule="ISO 8601 with an offset",
+            todo="write it as in 2026-11-21T09:30:00+01:00, or with Z",
+        )
+    return moment.timestamp()
+
+
+async def _record(node: Node, params: RecordHistory | RecordBlame | ShowAt | DiffRecord) -> RecordId:
+    check_key(params.collection, params.key)
+    await catch_up(node, params)
+    return RecordId(params.collection, params.key)
+
+
+def _present(node: Node) -> Position:
+    with node.read() as reader:
+        return position_of(reader)
+
+
+async def _position_at(node: Node, moment: Moment, timeout_s: float) -> Position:
+    """The position that a token names, or the largest causally closed one whose stamps are not after a time."""
+    given = read_moment(moment)
+    if isinstance(given, float | int):
+        return await _cut_at(node, given)
+    position = decode_token(given)
+    if not await node.wait_until_covered(given, timeout_s):
+        raise Behind(f"{node.name} has not yet applied everything that the token names, after {timeout_s:g} s")
+    return position
+
+
+async def _cut_at(node: Node, seconds: float) -> Position:
+    cut = Cut(_present(node), last_stamp(seconds))
+    cutting = True
+    while cutting:
+        cutting = False
+
+        def look(reader: Reader, place: Place, row: bytes) -> None:
+            nonlocal cutting
+            cutting = cut.look(reread(decode_batch(row))) or cutting
+
+        await _walk(node, cut.position, look)
+    return {writer: number for writer, number in cut.position.items() if number}
+
+
+async def _changes(node: Node, record: RecordId, position: Position) -> list[Made]:
+    """All changes of a record within a position. Raises Refused where they are too many to hold at once."""
+    made: list[Made] = []
+    size = 0
+
+    def look(reader: Reader, place: Place, row: bytes) -> None:
+        nonlocal size
+        if found := changes_in(reader, place, row, record):
+            made.extend(found)
+            size += sum(CHANGE_BYTES + len(one.change.value) + DOT_BYTES * len(one.change.over) for one in found)
+        if size > FOLDED_BYTES_MAX:
+            raise Refused(
+                f"the changes of {record} take more than {FOLDED_BYTES_MAX >> 20} MiB",
+                rule="one answer is made in memory",
+                todo="watch the record instead",
+            )
+
+    await _walk(node, position, look)
+    return made
+
+
+async def _walk(node: Node, position: Position, look: Look) -> None:
+    """Look at every row of the log within a position, in slices; other tasks run between two of them."""
+    place: Place | None = START
+    while place is not None:
+        with node.read() as reader:
+            place = _walk_for_a_while(reader, position, place, look)
+        await trio.lowlevel.checkpoint()
+
+
+def _walk_for_a_while(reader: Reader, position: Position, after: Place, look: Look) -> Place | None:
+    end = time.perf_counter() + SLICE_S
+    for place, row in scan_log(reader, position, after):
+        look(reader, place, row)
+        if time.perf_counter() > end:
+            return place
+    return None
+
+
+def _history_row(node: Node, reader: Reader, one: Made) -> HistoryRow:
+    sibling = one.sibling
+    return HistoryRow(
+        field=one.change.field,
+        kind=KINDS[sibling.kind],
+        value=value_of(sibling) if sibling.kind is Kind.PUT else None,
+        author=sibling.author,
+        at=seconds_of(sibling.stamp),
+        reason=one.about.get("reason", ""),
+        intent=one.about.get("intent", ""),
+        dot=str(one.dot),
+        writer=one.dot.writer.hex(),
+        peer=peer_of(node, reader, one.dot.writer),
+        batch=one.batch.hex(),
+        replaced=[str(dot) for dot in one.change.over],
+    )
+
+
+def _blame_row(node: Node, reader: Reader, field: str, sibling: Sibling, conflict: bool) -> BlameRow:
+    opened = _batch_of(reader, sibling.dot)
+    return BlameRow(
+        field=field,
+        value=value_of(sibling),
+        author=sibling.author,
+        at=seconds_of(sibling.stamp),
+        reason=opened.content.about.get("reason", "") if opened is not None else "",
+        dot=str(sibling.dot),
+        peer=peer_of(node, reader, sibling.dot.writer),
+        batch=opened.hash.hex() if opened is not None else "",
+        conflict=conflict,
+    )
+
+
+def _batch_of(reader: Reader, dot: Dot) -> OpenBatch | None:
+    row = reader.get(Table.BATCHES, batch_key(dot.writer, dot.number))
+    if row is None:
+        return None
+    batch = decode_batch(row)
+    return OpenBatch(batch, hash_content(batch.content), reread(batch))
+
+
+def _then(record: RecordId, stored: StoredRecord | None, position: Position) -> RecordThen:
+    token = encode_token(position)
+    if stored is None or not (stored.exists or stored.buried):
+        return RecordThen(record.collection, record.key, "none", {}, [], None, token)
+    row = row_of(stored)
+    standing: Standing = "buried" if stored.buried else "shown"
+    return RecordThen(record.collection, record.key, standing, row.value, row.conflicts, row.changed, token)
+
+
+def _fields(stored: StoredRecord | None) -> dict[str, object]:
+    return stored.fields() if stored is not None else {}
+
+
+def _never(node: Node, record: RecordId) -> NotFound:
+    return NotFound(
+        f"there never was a {record.collection} {record.key!r} at {node.name}",
+        field="key",
+        todo="list the collection",
+    )

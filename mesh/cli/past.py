@@ -1,0 +1,146 @@
+"""Commands on the past of a record: history, blame, show, diff, revert.
+
+Invariant: a time without an offset is the user's local time, and reaches the peer as seconds since 1970.
+"""
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from mesh.cli.options import DEFAULT, Common
+from mesh.cli.output import compact, note, show_json, show_table, show_text
+from mesh.cli.records import Reason, moment, tell
+
+if TYPE_CHECKING:
+    from mesh.client import MeshClient
+    from mesh.client.answers import BlameLine, FieldDiff, PastChange, RecordThen
+
+NOW = "now"
+SIGNS = {"added": "+", "removed": "-", "changed": "~"}
+STYLES = {"added": "green", "removed": "red", "changed": "yellow"}
+
+
+async def history(collection: str, key: str, *, limit: int = 200, common: Common = DEFAULT) -> None:
+    """Show every change of a record, oldest first.
+
+    Parameters
+    ----------
+    limit
+        The newest so many.
+    """
+    async with common.client() as client:
+        found = await client.history(collection, key, limit=limit)
+    if common.json:
+        return show_json(found)
+    show_table(("when", "by", "at peer", "field", "change", "reason", "dot"), [_past(row) for row in found.items])
+    return note(f"{len(found.items)} changes" + (", and older ones: see --limit" if found.truncated else ""))
+
+
+async def blame(collection: str, key: str, *, common: Common = DEFAULT) -> None:
+    """Show who wrote each shown field of a record, when and why."""
+    async with common.client() as client:
+        found = await client.blame(collection, key)
+    if common.json:
+        return show_json(found)
+    rows = [_blamed(row) for row in found.items]
+    show_table(("field", "value", "by", "at peer", "when", "reason", "dot"), rows)
+    return note("the record is buried") if found.buried else None
+
+
+async def show(collection: str, key: str, *, as_of: str = NOW, common: Common = DEFAULT) -> None:
+    """Show a record as it was.
+
+    Parameters
+    ----------
+    as_of
+        A token from an earlier answer, or a time such as 2026-11-21T09:30 (local, unless it has an offset).
+    """
+    async with common.client() as client:
+        then = await client.show_at(collection, key, await _asked(client, as_of))
+    if common.json:
+        return show_json(then)
+    if then.standing != "none":
+        show_json(then.value)
+    return note(_standing(then))
+
+
+async def diff(collection: str, key: str, a: str, b: str = NOW, *, common: Common = DEFAULT) -> None:
+    """Show what differs in a record between two moments.
+
+    Parameters
+    ----------
+    a
+        A token from an earlier answer, or a time such as 2026-11-21T09:30 (local, unless it has an offset).
+    b
+        The same; now, where it is left out.
+    """
+    async with common.client() as client:
+        found = await client.diff(collection, key, await _asked(client, a), await _asked(client, b))
+    if common.json:
+        return show_json(found)
+    for field in found.fields:
+        show_text(difference(field), STYLES.get(field.kind, ""))
+    note(f"a: {_standing(found.a)}")
+    note(f"b: {_standing(found.b)}")
+    return note(f"{len(found.fields)} fields differ")
+
+
+async def revert(
+    collection: str,
+    key: str,
+    *,
+    to: str,
+    reason: Reason = "",
+    common: Common = DEFAULT,
+) -> None:
+    """Make a record what it was, as a new change. What did not exist then is buried.
+
+    Parameters
+    ----------
+    to
+        A token from an earlier answer, or a time such as 2026-11-21T09:30 (local, unless it has an offset).
+    reason
+        Why; it is kept with the change.
+    """
+    async with common.client() as client:
+        tell(await client.revert(collection, key, read_moment(to), reason=reason), common)
+
+
+def read_moment(given: str) -> str | float:
+    """Seconds since 1970 where a number or a time was typed; anything else as it is, for the peer to read as a token."""
+    try:
+        return float(given)
+    except ValueError:
+        pass
+    try:
+        return datetime.fromisoformat(given).timestamp()
+    except (ValueError, OverflowError):
+        return given
+
+
+async def _asked(client: "MeshClient", given: str) -> str | float:
+    """`now` is all that the peer has, whatever the clocks of those who wrote it say."""
+    return (await client.health()).token if given == NOW else read_moment(given)
+
+
+def difference(field: "FieldDiff") -> str:
+    """A field that differs, on one line."""
+    values = {"added": compact(field.b), "removed": compact(field.a)}
+    said = values.get(field.kind) or f"{compact(field.a)} -> {compact(field.b)}"
+    return f"{SIGNS.get(field.kind, '?')} {field.field}: {said}"
+
+
+def _standing(then: "RecordThen") -> str:
+    if then.changed is None:
+        return "it did not exist"
+    word = "buried; last" if then.standing == "buried" else "last"
+    return f"{word} changed by {then.changed.author} at {moment(then.changed.at)}"
+
+
+def _blamed(row: "BlameLine") -> tuple[str, ...]:
+    field = f"! {row.field}" if row.conflict else row.field
+    return field, compact(row.value, 60), row.author, row.peer, moment(row.at), row.reason, row.dot
+
+
+def _past(row: "PastChange") -> tuple[str, ...]:
+    change = compact(row.value, 60) if row.kind == "put" else f"({row.kind})"
+    return moment(row.at), row.author, row.peer, row.field, change, row.reason, row.dot
