@@ -46,10 +46,10 @@ class Change(Struct, frozen=True, array_like=True):
     over: tuple[Dot, ...]
 
 
-class Content(Struct, frozen=True, array_like=True):
-    """What a writer signs. `stamp` is a hybrid clock's; `after` the heads newly applied since the previous batch.
+class Envelope(Struct, frozen=True, array_like=True):
+    """The part of the content that every future version keeps in place, so that newer batches can be held and passed on.
 
-    `about` holds what the author wants to say of the batch as a whole: `reason`, `intent`; unknown keys pass through.
+    `stamp` is a hybrid clock's; `after` names the frontier of what the author's replica had applied.
     """
 
     domain: str
@@ -64,25 +64,16 @@ class Content(Struct, frozen=True, array_like=True):
     stamp: int
     author: str
     after: tuple[Head, ...]
+
+
+class Content(Envelope, frozen=True, array_like=True):
+    """What a writer signs.
+
+    `about` holds what the author wants to say of the batch as a whole: `reason`, `intent`; unknown keys pass through.
+    """
+
     changes: tuple[Change, ...]
     about: dict[str, str]
-
-
-class _Envelope(Struct, frozen=True, array_like=True):
-    """The part of the content that every future version keeps in place, so that newer batches can be held and passed on."""
-
-    domain: str
-    mesh: MeshId
-    semantics: int
-    epoch: int
-    writer: WriterId
-    era: bytes
-    certificate: CertificateHash
-    number: int
-    previous: BatchHash
-    stamp: int
-    author: str
-    after: tuple[Head, ...]
 
 
 class Batch(Struct, frozen=True, array_like=True):
@@ -93,7 +84,7 @@ class Batch(Struct, frozen=True, array_like=True):
 
 
 _decode_content = msgspec.msgpack.Decoder(Content).decode
-_decode_envelope = msgspec.msgpack.Decoder(_Envelope).decode
+_decode_envelope = msgspec.msgpack.Decoder(Envelope).decode
 _decode_batch = msgspec.msgpack.Decoder(Batch).decode
 
 
@@ -175,7 +166,7 @@ def reread(batch: Batch) -> Content:
 def _read_content(raw: bytes) -> Content:
     envelope = _decode_envelope(raw)
     if envelope.semantics > SEMANTICS:
-        known = {name: getattr(envelope, name) for name in _Envelope.__struct_fields__}
+        known = {name: getattr(envelope, name) for name in Envelope.__struct_fields__}
         return Content(**known, changes=(), about={})
     content = _decode_content(raw)
     if encode_content(content) != raw:
