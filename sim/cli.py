@@ -23,7 +23,6 @@ from sim.sweep import sweep
 
 app = App(name="mesh-sim", help="Run real peers in virtual time.", version_flags=())
 Changes = Annotated[tuple[str, ...], Parameter(name="--set", negative=())]
-Positive = Annotated[int, Parameter(negative=())]
 
 
 @app.command(name="run")

@@ -23,7 +23,6 @@ from mesh.transport.prefixed import PrefixedStream, TlsStream
 WRITE_TIMEOUT_S = 30.0
 READ_TIMEOUT_S = 30  # For the next bytes of a request that has begun.
 KEEP_ALIVE_S = 30
-GRACE_S = 1.0
 HEAD_BYTES_MAX = 64 * 1024  # A token of three hundred writers has 8 kB, and stands in the URL.
 
 Scope: TypeAlias = MutableMapping[str, object]

@@ -46,10 +46,6 @@ class Entry(Struct, frozen=True):
     body: str = ""  # The schema of the request's body.
 
 
-async def _from_path(request: Request) -> Given:
-    return dict(request.path_params)
-
-
 async def _from_query(request: Request) -> Given:
     return {**read_query(list(request.query_params.multi_items())), **request.path_params}
 

@@ -12,7 +12,6 @@ from mesh.api.shapes import WatchEvent
 
 VERSION = "2.0"
 BATCH_MAX = 100
-METHOD_CHARACTERS_MAX = 80
 INVALID_REQUEST = -32600
 
 Id = str | int | float | None

@@ -26,7 +26,6 @@ EpochId = NewType("EpochId", bytes)
 
 SEAL_VERSION = 1
 SALT_BYTES = 16
-COUNTER_MAX = 2**64 - 1
 REPLAY_WINDOW = 1024  # Datagrams that one sender has in flight at once; older ones count as replayed.
 SENDERS_MAX = 16_384  # Processes remembered, some 1 kB each: more than the members of any one mesh.
 
