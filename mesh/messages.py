@@ -10,10 +10,13 @@ from msgspec import Meta, Struct
 
 from mesh.crdt.batch import Batch
 from mesh.crdt.board import SignedDelta
+from mesh.crdt.sums import BUCKETS_MAX, EVERYTHING, SUM_BYTES, Span
 from mesh.ids import Address, Boot, Head, NodeId
 
 NEWS_MAX = 64  # More does not fit a datagram anyway.
 ROSTER_MAX = 20_000  # Twice the largest mesh we plan for.
+HEADS_MAX = 20_000  # Of one page: a quarter of a frame.
+CREDIT_MAX = 16
 BATCHES_MAX = 4_096
 CERTIFICATES_MAX = 4_096
 CERTIFICATE_BYTES_MAX = 8_192
@@ -21,6 +24,9 @@ DIGEST_BYTES = 16
 
 Text = Annotated[str, Meta(max_length=256)]
 Bytes = Annotated[bytes, Meta(max_length=CERTIFICATE_BYTES_MAX)]
+Sums = Annotated[bytes, Meta(min_length=SUM_BYTES, max_length=BUCKETS_MAX * SUM_BYTES)]
+Credit = Annotated[int, Meta(ge=0, le=CREDIT_MAX)]
+Session = Annotated[int, Meta(ge=0, lt=2**32)]
 Digest = Annotated[bytes, Meta(min_length=DIGEST_BYTES, max_length=DIGEST_BYTES)]
 
 
@@ -111,11 +117,59 @@ class Gossip(Struct, frozen=True, array_like=True, tag=13):
 
 
 class RosterPage(Struct, frozen=True, array_like=True, tag=20):
-    """All claims and accusations that a peer holds. `reply` asks for the other side's."""
+    """Claims and accusations that a peer holds, all of them in one page or several. `reply` asks for the other side's."""
 
     claims: Annotated[tuple[SignedClaim, ...], Meta(max_length=ROSTER_MAX)]
     accusations: Annotated[tuple[Accusation, ...], Meta(max_length=ROSTER_MAX)]
     reply: bool
+
+
+class Heads(Struct, frozen=True, array_like=True, tag=30):
+    """All durable heads that a peer holds of the writers in `span`. `reply` asks for the other side's of the same.
+
+    What lacks here may be sent at once, up to `credit` parcels of `session`; each More allows others.
+    """
+
+    heads: Annotated[tuple[Head, ...], Meta(max_length=HEADS_MAX)]
+    reply: bool
+    span: Span = EVERYTHING
+    session: Session = 0
+    credit: Credit = 0
+
+
+class Batches(Struct, frozen=True, array_like=True, tag=31):
+    """Batches, with the certificates of writers that the receiver may not know.
+
+    `session` 0: news. Otherwise a parcel of what the receiver lacks, to be answered with More once it is stored; `more`: it is not
+    the last one.
+    """
+
+    batches: Annotated[tuple[Batch, ...], Meta(max_length=BATCHES_MAX)]
+    certificates: Annotated[tuple[Bytes, ...], Meta(max_length=CERTIFICATES_MAX)] = ()
+    more: bool = False
+    session: Session = 0
+
+
+class Boards(Struct, frozen=True, array_like=True, tag=32):
+    """Signed deltas of boards. `more`: the receiver lacks others that did not fit; it may ask again."""
+
+    deltas: Annotated[tuple[SignedDelta, ...], Meta(max_length=ROSTER_MAX)]
+    more: bool = False
+
+
+class HeadSums(Struct, frozen=True, array_like=True, tag=33):
+    """Sums of the durable heads that a peer holds, by bucket. Answered with the Heads of those that differ."""
+
+    sums: Sums
+    session: Session
+    credit: Credit
+
+
+class More(Struct, frozen=True, array_like=True, tag=34):
+    """A parcel of `session` is stored: `credit` more may come."""
+
+    session: Session
+    credit: Credit
 
 
 class BoardVersion(Struct, frozen=True, array_like=True):
@@ -126,26 +180,20 @@ class BoardVersion(Struct, frozen=True, array_like=True):
     version: int
 
 
-class Heads(Struct, frozen=True, array_like=True, tag=30):
-    """The durable heads and board versions of a peer. `reply` asks for the other side's; what lacks here may be sent at once."""
+class Versions(Struct, frozen=True, array_like=True, tag=35):
+    """All board versions that a peer holds of the owners in `span`. `reply` asks for the other side's; what lacks may be sent."""
 
-    heads: Annotated[tuple[Head, ...], Meta(max_length=100_000)]
-    boards: Annotated[tuple[BoardVersion, ...], Meta(max_length=ROSTER_MAX)]
+    boards: Annotated[tuple[BoardVersion, ...], Meta(max_length=HEADS_MAX)]
     reply: bool
+    span: Span = EVERYTHING
 
 
-class Batches(Struct, frozen=True, array_like=True, tag=31):
-    """Batches, with the certificates of writers that the receiver may not know. `more`: ask again once these are stored."""
+class VersionSums(Struct, frozen=True, array_like=True, tag=36):
+    """Sums of the board versions that a peer holds, by bucket. Answered with the Versions of those that differ."""
 
-    batches: Annotated[tuple[Batch, ...], Meta(max_length=BATCHES_MAX)]
-    certificates: Annotated[tuple[Bytes, ...], Meta(max_length=CERTIFICATES_MAX)] = ()
-    more: bool = False
+    sums: Sums
 
 
-class Boards(Struct, frozen=True, array_like=True, tag=32):
-    """Signed deltas of boards."""
-
-    deltas: Annotated[tuple[SignedDelta, ...], Meta(max_length=ROSTER_MAX)]
-
-
-Message = Ping | Ack | PingRequest | Gossip | RosterPage | Heads | Batches | Boards
+LedgerMessage = Heads | HeadSums | More
+BoardMessage = Versions | VersionSums
+Message = Ping | Ack | PingRequest | Gossip | RosterPage | Batches | Boards | LedgerMessage | BoardMessage

@@ -15,9 +15,10 @@ from mesh.crdt.board import Boards
 from mesh.crdt.effects import Gap, LedgerEffect, Stocked
 from mesh.crdt.ledger import Ledger, Merge, OpenEra, Retry, Stored, StoreFailed
 from mesh.crdt.replica import Replica, Table
-from mesh.effects import Effect, Emit, StoreLazily
+from mesh.effects import Effect, Emit, Store, StoreLazily
 from mesh.errors import MalformedMessage
 from mesh.events import Connected, DialFailed, Disconnected, Leave, Publish, Received, Tick
+from mesh.gossip.incoming import Merged, Progress
 from mesh.gossip.membership import Membership
 from mesh.gossip.posting import Posting, Rebooted
 from mesh.gossip.reconcile import Ask, Differs, OwnHead, Reconcile
@@ -32,11 +33,15 @@ from mesh.messages import (
     Digests,
     Gossip,
     Heads,
+    HeadSums,
+    More,
     Ping,
     PingRequest,
     RosterPage,
     SignedClaim,
     Standing,
+    Versions,
+    VersionSums,
 )
 from mesh.messages import Boards as BoardsMessage
 from mesh.records import Opened, Records, Submit
@@ -87,7 +92,7 @@ class Peer:
             self.boards = Boards(origin.mesh, reader)
         self.ledger = Ledger(origin.mesh, trust, origin.ledger, origin.certificate, entropy)
         self._membership = Membership(self.roster, gossip, _split(rng), self.digests, now)
-        self._reconcile = Reconcile(self.ledger, self.boards, gossip, _split(rng))
+        self._reconcile = Reconcile(own.node, self.ledger, self.boards, gossip, _split(rng))
         self._spread = Spread(self.roster, gossip, _split(rng), origin.ledger)
         self._posting = Posting(origin.mesh, self.roster, self.boards, trust, now)
         self._redial = Redial(self.roster, gossip, _split(rng), now)
@@ -98,6 +103,10 @@ class Peer:
     def digests(self) -> Digests:
         """What this peer holds, as its probes say it. Durable state only."""
         return Digests(self.roster.digest, self.ledger.durable.digest, self.boards.digest)
+
+    def progress(self) -> Progress | None:
+        """How far this peer has come in taking in what it lacks, while that is much."""
+        return self._reconcile.progress()
 
     def deadline(self) -> float:
         """When the next Tick is due."""
@@ -125,11 +134,17 @@ class Peer:
                 work += self._redial.handle(event, now)
                 work += self._membership.handle(event, now)
                 work += self._reconcile.handle(event, now)
-            case Disconnected() | Leave():
+            case Disconnected():
+                work += self._membership.handle(event, now)
+                work += self._reconcile.handle(event, now)
+            case Leave():
                 work += self._membership.handle(event, now)
             case DialFailed() | Known():
                 work += self._redial.handle(event, now)
-            case Stored() | StoreFailed() | OpenEra():
+            case Stored() | StoreFailed():
+                work += self.ledger.handle(event, now)
+                work += self._reconcile.handle(event, now)
+            case OpenEra():
                 work += self.ledger.handle(event, now)
             case Publish():
                 work += self._posting.handle(event, now)
@@ -149,19 +164,27 @@ class Peer:
                     work += self._reconcile.handle(Differs(received.sender, received.at, digests), now)
             case PingRequest() | Gossip() | RosterPage():
                 work += self._membership.handle(received, now)
-            case Heads():
+            case Heads() | HeadSums() | More() | Versions() | VersionSums():
                 work += self._reconcile.handle(received, now)
-            case Batches(batches, certificates):
-                work += self._reconcile.handle(received, now)
-                work += self.ledger.handle(Merge(received.sender, batches, certificates), now)
+            case Batches():
+                self._on_batches(received, received.message, now, work)
             case BoardsMessage():
                 work += self._posting.handle(received, now)
+                work += self._reconcile.handle(received, now)
+
+    def _on_batches(self, received: Received, message: Batches, now: float, work: deque[_Said]) -> None:
+        sender, batches = received.sender, message.batches
+        merged = self.ledger.handle(Merge(sender, batches, message.certificates), now)
+        work += merged
+        ticket = next((said.ticket for said in merged if isinstance(said, Store)), None)
+        about = Merged(sender, received.at, message.session, message.more, len(batches), ticket)
+        work += self._reconcile.handle(about, now)
 
     def _pass_on(self, said: _Said, now: float, work: deque[_Said], effects: list[Effect]) -> None:
         match said:
             case Stocked():
-                work += self._spread.handle(said, now)
-                work += self._reconcile.handle(said, now)
+                if not self._reconcile.catches_up_from(said.source):
+                    work += self._spread.handle(said, now)
             case Fresh():
                 work += self._spread.handle(said, now)
             case Gap(source):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from mesh.crdt.batch import Batch
 from mesh.crdt.board import SignedDelta
+from mesh.crdt.sums import Span
 from mesh.ids import Address, BatchHash, Boot, Dot, Head, NodeId, RecordId, WriterId
 from mesh.messages import (
     Accusation,
@@ -20,12 +21,16 @@ from mesh.messages import (
     Digests,
     Gossip,
     Heads,
+    HeadSums,
     Message,
+    More,
     Ping,
     PingRequest,
     RosterPage,
     SignedClaim,
     Standing,
+    Versions,
+    VersionSums,
 )
 
 T = TypeVar("T")
@@ -62,6 +67,11 @@ def _some(strategy: st.SearchStrategy[T]) -> st.SearchStrategy[tuple[T, ...]]:
 news = _some(signed_claims | accusations)
 batches = st.builds(Batch, st.binary(max_size=200), st.binary(max_size=80))
 deltas = st.builds(SignedDelta, st.binary(max_size=200), st.binary(max_size=80))
+sessions = st.integers(0, 2**32 - 1)
+allowances = st.integers(0, 16)
+grains = st.sampled_from([1, 16, 256])
+spans = st.builds(Span, grains, st.binary(max_size=8), st.just(b"") | writers, st.just(b"") | writers)
+sums = grains.flatmap(lambda of: st.binary(min_size=8 * of, max_size=8 * of))
 
 MESSAGES: dict[type[Message], st.SearchStrategy[Message]] = {
     Ping: st.builds(Ping, numbers, digests, news),
@@ -69,8 +79,12 @@ MESSAGES: dict[type[Message], st.SearchStrategy[Message]] = {
     PingRequest: st.builds(PingRequest, numbers, nodes, addresses, news),
     Gossip: st.builds(Gossip, news),
     RosterPage: st.builds(RosterPage, _some(signed_claims), _some(accusations), st.booleans()),
-    Heads: st.builds(Heads, _some(heads), _some(st.builds(BoardVersion, nodes, boots, numbers)), st.booleans()),
-    Batches: st.builds(Batches, _some(batches), _some(st.binary(max_size=99)), st.booleans()),
-    Boards: st.builds(Boards, _some(deltas)),
+    Heads: st.builds(Heads, _some(heads), st.booleans(), spans, sessions, allowances),
+    HeadSums: st.builds(HeadSums, sums, sessions, allowances),
+    More: st.builds(More, sessions, allowances),
+    Batches: st.builds(Batches, _some(batches), _some(st.binary(max_size=99)), st.booleans(), sessions),
+    Versions: st.builds(Versions, _some(st.builds(BoardVersion, nodes, boots, numbers)), st.booleans(), spans),
+    VersionSums: st.builds(VersionSums, sums),
+    Boards: st.builds(Boards, _some(deltas), st.booleans()),
 }
 messages = st.one_of(*MESSAGES.values())

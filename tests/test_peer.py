@@ -18,12 +18,28 @@ from mesh.crdt.effects import Composed, NotComposed, Store, StoreLazily
 from mesh.crdt.fingerprint import read_fingerprint
 from mesh.crdt.ledger import OpenEra, Stored, StoreFailed
 from mesh.crdt.replica import MemoryReplica
+from mesh.crdt.sums import Span
 from mesh.crdt.view import read_record
 from mesh.effects import Dial, Effect, Emit, Posted, Send, Stream
 from mesh.events import Connected, DialFailed, Leave, Publish, Received, Tick
 from mesh.gossip.roster import NUMBER_MAX
 from mesh.ids import Address, Boot, Head, RecordId
-from mesh.messages import Ack, Batches, Boards, Digests, Gossip, Heads, Message, Ping, RosterPage
+from mesh.messages import (
+    Ack,
+    Batches,
+    Boards,
+    BoardVersion,
+    Digests,
+    Gossip,
+    Heads,
+    HeadSums,
+    Message,
+    More,
+    Ping,
+    RosterPage,
+    Versions,
+    VersionSums,
+)
 from mesh.peer import Event, Origin, Peer
 from mesh.records import PutRecord, Submit
 from mesh.wire import decode_frame, encode_frame
@@ -252,7 +268,7 @@ def test_a_peer_that_knows_another_own_batch_of_that_number_ends_the_era() -> No
     own = eve.ledger.durable.lines[eve.ledger.writer].have
     for head, opens in ((own, False), (Head(own.writer, 1, bytes(32)), True)):
         before = eve.ledger.writer
-        loop.tell("eve", Received(node("ada"), address("ada"), Heads((head,), (), False)))
+        loop.tell("eve", Received(node("ada"), address("ada"), Heads((head,), False)))
         assert (eve.ledger.writer != before) == opens
 
 
@@ -291,7 +307,12 @@ HOSTILE: list[Message] = [
     Gossip((accusation("ada", counter=NUMBER_MAX - 1), accusation("ada", boot=NUMBER_MAX - 1))),
     Gossip((accusation("ada", counter=2**64 - 1), signed("ada", boot=9))),
     RosterPage((sign(claim_of("bob", counter=-1)),), (), True),
-    Heads((Head(b"", -1, b""), Head(bytes(16), 2**64 - 1, bytes(32))), (), True),
+    Heads((Head(b"", -1, b""), Head(bytes(16), 2**64 - 1, bytes(32))), True, Span(7, b"\xff", b"z", b"a"), 1, 16),
+    HeadSums(b"\xff" * 8, 1, 16),
+    HeadSums(b"\xff" * 9, 1, 16),
+    More(1, 16),
+    Versions((BoardVersion(node("bob"), Boot(-1, 0), 2**63),), True, Span(-1, b"")),
+    VersionSums(b"\xff" * 2048),
     Batches((Batch(b"", b""), Batch(b"\x9e" + b"\x91" * 5_000, b"")), (b"no certificate",), True),
     Batches((Batch(b"x", b"y"),), (), True),
     Boards((SignedDelta(b"\x98" + b"\x91" * 5_000, b""),)),

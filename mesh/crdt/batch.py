@@ -163,6 +163,14 @@ def reread(batch: Batch) -> Content:
         raise MalformedMessage(f"the content of a batch in the log cannot be read: {error}") from None
 
 
+def read_envelope(batch: Batch) -> Envelope:
+    """The part of a stored batch's content that says where it stands; its changes are not read. Raises MalformedMessage."""
+    try:
+        return _decode_envelope(batch.content)
+    except (msgspec.MsgspecError, UnicodeError, OverflowError) as error:
+        raise MalformedMessage(f"the content of a batch in the log cannot be read: {error}") from None
+
+
 def _read_content(raw: bytes) -> Content:
     envelope = _decode_envelope(raw)
     if envelope.semantics > SEMANTICS:

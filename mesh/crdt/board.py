@@ -5,20 +5,19 @@ any holder can serve the board to any peer with its owner's signatures.
 """
 
 from collections.abc import Mapping
-from hashlib import blake2b
 
 import msgspec
 from msgspec import Struct
 
 from mesh.crdt.effects import StoreLazily
 from mesh.crdt.replica import Reader, Table, Write
+from mesh.crdt.sums import Sums, weigh
 from mesh.errors import MalformedMessage
 from mesh.ids import Boot, MeshId, NodeId
 
 DOMAIN = "chaos-mesh/board/1"
 DELTA_BYTES_MAX = 2 * 1024 * 1024
 CHAIN_MAX = 16  # Deltas since the last whole board; then the owner publishes a whole one again.
-_DIGEST_MODULUS = 1 << 128
 
 
 class Item(Struct, frozen=True, array_like=True):
@@ -86,7 +85,7 @@ class Boards:
     def __init__(self, mesh: MeshId, reader: Reader) -> None:
         self._mesh = mesh
         self._boards: dict[NodeId, Board] = {}
-        self._sum = 0
+        self._sums = Sums()
         for _, row in reader.scan(Table.BOARDS):
             self._take_up(row)
 
@@ -101,7 +100,11 @@ class Boards:
     @property
     def digest(self) -> bytes:
         """16 bytes over {owner: (boot, version)}."""
-        return self._sum.to_bytes(16, "big")
+        return self._sums.digest
+
+    def sums(self, of: int) -> bytes:
+        """The sums of {owner: (boot, version)} in `of` buckets of owners, 8 bytes each."""
+        return self._sums.coarse(of)
 
     def owners(self) -> Mapping[NodeId, Board]:
         """What is held, by owner."""
@@ -150,6 +153,4 @@ class Boards:
 
     def _count(self, owner: NodeId, board: Board | None, sign: int) -> None:
         if board is not None:
-            state = _encode((owner, board.boot, board.version))
-            weight = int.from_bytes(blake2b(state, digest_size=16).digest(), "big")
-            self._sum = (self._sum + sign * weight) % _DIGEST_MODULUS
+            self._sums.add(owner, sign * weigh(_encode((owner, board.boot, board.version))))

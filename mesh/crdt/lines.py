@@ -4,12 +4,12 @@ Invariant: per writer, `applied` is at or behind `have`, and both are without ga
 """
 
 from collections.abc import Mapping
-from hashlib import blake2b
 
 import msgspec
 from msgspec import Struct
 
 from mesh.crdt.replica import Reader, Table, Write
+from mesh.crdt.sums import EVERYTHING, Span, Sums, weigh
 from mesh.ids import Head, WriterId
 
 
@@ -29,7 +29,6 @@ Lines = Mapping[WriterId, Line]
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Line).decode
-_DIGEST_MODULUS = 1 << 128
 
 
 def line_write(line: Line) -> Write:
@@ -54,13 +53,13 @@ def read_line(reader: Reader, writer: WriterId) -> Line | None:
 
 
 class Context:
-    """The lines of all writers, with a digest of the `have` heads that costs what has moved since it was last asked for."""
+    """The lines of all writers, with sums of the `have` heads that cost what has moved since they were last asked for."""
 
     def __init__(self, lines: Mapping[WriterId, Line]) -> None:
         self.lines: dict[WriterId, Line] = dict(lines)
-        self._sum = 0
-        self._counted: dict[WriterId, int] = {}  # What each writer's head adds to the sum.
-        self._moved: dict[WriterId, None] = dict.fromkeys(self.lines)  # Since the digest was last asked for.
+        self._sums = Sums()
+        self._counted: dict[WriterId, int] = {}  # What each writer's head adds to the sums.
+        self._moved: dict[WriterId, None] = dict.fromkeys(self.lines)  # Since the sums were last asked for.
 
     def copy(self) -> "Context":
         """An independent context with the same lines."""
@@ -74,16 +73,23 @@ class Context:
     @property
     def digest(self) -> bytes:
         """16 bytes; equal digests mean equal `have` heads. Not a security claim: batches are signed."""
+        return self._settled().digest
+
+    def sums(self, of: int) -> bytes:
+        """The sums of the `have` heads in `of` buckets of writers, 8 bytes each."""
+        return self._settled().coarse(of)
+
+    def _settled(self) -> Sums:
         for writer in self._moved:
             weight = _weigh(self.lines[writer].have)
-            self._sum += weight - self._counted.get(writer, 0)
+            self._sums.add(writer, weight - self._counted.get(writer, 0))
             self._counted[writer] = weight
         self._moved.clear()
-        return (self._sum % _DIGEST_MODULUS).to_bytes(16, "big")
+        return self._sums
 
-    def heads(self) -> tuple[Head, ...]:
-        """What is held of every writer, ordered by writer."""
-        return tuple(self.lines[writer].have for writer in sorted(self.lines))
+    def heads(self, span: Span = EVERYTHING) -> tuple[Head, ...]:
+        """What is held of every writer in `span`, ordered by writer."""
+        return tuple(self.lines[writer].have for writer in sorted(filter(span.covers, self.lines)))
 
     def token(self) -> dict[WriterId, int]:
         """What is applied of every writer: the causal position of a read."""
@@ -95,6 +101,4 @@ class Context:
 
 
 def _weigh(head: Head) -> int:
-    return int.from_bytes(
-        blake2b(head.writer + head.number.to_bytes(8, "big") + head.hash, digest_size=16).digest(), "big"
-    )
+    return weigh(head.writer + head.number.to_bytes(8, "big") + head.hash)

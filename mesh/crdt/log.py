@@ -1,19 +1,32 @@
 """The log as others need it: batches that a peer lacks, with the certificates to verify them.
 
-Invariant: only durable batches are read, per writer without a gap, and across writers in order of their stamps, so that what a
-batch depends on comes before it as a rule.
+Invariant: only durable batches are read, a bounded number at a time, per writer without a gap, and across writers so that what a
+batch depends on comes before it; a row that cannot be read ends its own writer's part and is told.
 """
 
 import heapq
-from collections.abc import Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Iterable
 
 from msgspec import Struct
 
-from mesh.crdt.batch import Batch, OpenBatch, decode_batch, open_batch
+from mesh.crdt.batch import Batch, Envelope, OpenBatch, decode_batch, read_envelope
 from mesh.crdt.keys import batch_key
 from mesh.crdt.lines import Lines
 from mesh.crdt.replica import Reader, Table
-from mesh.ids import CertificateHash, MeshId, WriterId
+from mesh.crdt.sums import EVERYTHING, Span
+from mesh.errors import MalformedMessage
+from mesh.ids import CertificateHash, Head, WriterId
+
+LOOKS_MAX = 256  # First batches looked at in one slice, before their order is known: about 2 ms.
+
+
+class Stretch(Struct, frozen=True):
+    """The batches of one writer after number `after`, up to and with number `last`."""
+
+    writer: WriterId
+    after: int
+    last: int
 
 
 class Parcel(Struct, frozen=True):
@@ -24,37 +37,127 @@ class Parcel(Struct, frozen=True):
     more: bool
 
 
-def missing(reader: Reader, mesh: MeshId, lines: Lines, theirs: Mapping[WriterId, int], budget: int) -> Parcel:
-    """What a peer with the heads `theirs` lacks of our durable `lines`, up to about `budget` bytes."""
-    behind = [w for w in sorted(lines) if lines[w].have.number > theirs.get(w, 0)]
-    streams = [_after(reader, mesh, writer, theirs.get(writer, 0), lines[writer].have.number) for writer in behind]
-    taken: list[OpenBatch] = []
-    for opened in heapq.merge(*streams, key=lambda opened: opened.content.stamp):
-        budget -= len(opened.batch.content) + len(opened.batch.signature)
-        if budget < 0 and taken:
-            return _parcel(reader, taken, more=True)
-        taken.append(opened)
-    return _parcel(reader, taken, more=False)
+class Unreadable(Struct, frozen=True):
+    """A batch that should be in the log and cannot be read there."""
+
+    writer: WriterId
+    number: int
+    reason: str
 
 
-def _after(reader: Reader, mesh: MeshId, writer: WriterId, number: int, last: int) -> Iterator[OpenBatch]:
-    rows = reader.scan(Table.BATCHES, writer, batch_key(writer, number))
-    for _, row in rows:
-        opened = open_batch(decode_batch(row), mesh)
-        if opened.content.number > last:
-            return
-        yield opened
+class _Next(Struct):
+    """The next batch of a writer: what is known of it before it is read for sending."""
+
+    number: int
+    last: int
+    stamp: int
+    after: tuple[Head, ...]
 
 
-def _parcel(reader: Reader, taken: list[OpenBatch], more: bool) -> Parcel:
-    return Parcel(tuple(opened.batch for opened in taken), certificates_for(reader, taken), more)
+def lacking(lines: Lines, theirs: Iterable[Head], span: Span = EVERYTHING) -> list[Stretch]:
+    """What a peer lacks of our durable `lines` of the writers in `span`, when `theirs` are all heads that it holds of these."""
+    known: dict[WriterId, int] = {}
+    for head in theirs:
+        known[head.writer] = max(known.get(head.writer, 0), head.number)
+    behind = [w for w, line in lines.items() if line.have.number > known.get(w, 0) and span.covers(w)]
+    return [Stretch(writer, known.get(writer, 0), lines[writer].have.number) for writer in sorted(behind)]
+
+
+class Difference:
+    """What one peer lacks, on its way: read from the log parcel by parcel."""
+
+    def __init__(self) -> None:
+        self._unseen: deque[Stretch] = deque()
+        self._next: dict[WriterId, _Next] = {}
+        self._ready: list[tuple[int, WriterId]] = []
+        self._waiting: dict[WriterId, list[tuple[int, WriterId]]] = {}  # Who comes after which batch of whom: heaps.
+        self._unreadable: list[Unreadable] = []
+
+    def __bool__(self) -> bool:
+        """Whether there is anything left to send."""
+        return bool(self._unseen or self._next)
+
+    def add(self, stretches: Iterable[Stretch]) -> None:
+        """The peer lacks these too. A writer that is on its way already is left as it is."""
+        self._unseen += [stretch for stretch in stretches if stretch.writer not in self._next]
+
+    def take(self, reader: Reader, bytes_max: int, batches_max: int) -> Parcel:
+        """The next batches: at most `batches_max`, and hardly more than `bytes_max` bytes of them.
+
+        An empty parcel with `more` means that the order is not known yet: take again.
+        """
+        for _ in range(min(LOOKS_MAX, len(self._unseen))):
+            stretch = self._unseen.popleft()
+            self._look(reader, stretch.writer, stretch.after + 1, stretch.last)
+        taken: list[Batch] = []
+        firsts: list[Envelope] = []
+        while not self._unseen and len(taken) < batches_max and bytes_max > 0 and self._next:
+            writer = self._first()
+            step = self._next.pop(writer)
+            if (found := self._read(reader, writer, step.number)) is not None:
+                batch, envelope = found
+                taken.append(batch)
+                firsts += [envelope] if envelope.number == 1 else []
+                bytes_max -= len(batch.content) + len(batch.signature)
+                self._look(reader, writer, step.number + 1, step.last)
+            self._release(writer)
+        return Parcel(tuple(taken), _certificates(reader, firsts), more=bool(self))
+
+    def unreadable(self) -> list[Unreadable]:
+        """What could not be read since this was last asked."""
+        found, self._unreadable = self._unreadable, []
+        return found
+
+    def _look(self, reader: Reader, writer: WriterId, number: int, last: int) -> None:
+        """Find out where a writer's next batch stands, if it has one."""
+        if number <= last and (found := self._read(reader, writer, number)) is not None:
+            self._next[writer] = _Next(number, last, found[1].stamp, found[1].after)
+            self._schedule(writer)
+
+    def _read(self, reader: Reader, writer: WriterId, number: int) -> tuple[Batch, Envelope] | None:
+        row = reader.get(Table.BATCHES, batch_key(writer, number))
+        try:
+            if row is None:
+                raise MalformedMessage("a batch in the log is missing")
+            batch = decode_batch(row)
+            envelope = read_envelope(batch)
+            if (envelope.writer, envelope.number) != (writer, number):
+                raise MalformedMessage("a batch in the log stands in another one's place")
+        except MalformedMessage as error:
+            self._unreadable.append(Unreadable(writer, number, str(error)))
+            return None
+        return batch, envelope
+
+    def _schedule(self, writer: WriterId) -> None:
+        """A writer's batch is ready unless another writer's batch that it comes after is still to be sent."""
+        step = self._next[writer]
+        for head in step.after:
+            other = self._next.get(head.writer)
+            if other is not None and other.number <= head.number and head.writer != writer:
+                heapq.heappush(self._waiting.setdefault(head.writer, []), (head.number, writer))
+                return
+        heapq.heappush(self._ready, (step.stamp, writer))
+
+    def _release(self, writer: WriterId) -> None:
+        """A batch of `writer` is sent, or the writer has ended: see who waited for that."""
+        waiting, step = self._waiting.get(writer, []), self._next.get(writer)
+        while waiting and (step is None or waiting[0][0] < step.number):
+            self._schedule(heapq.heappop(waiting)[1])
+
+    def _first(self) -> WriterId:
+        """The writer of the oldest batch that is ready. Batches that wait for each other are forged, and go by stamp."""
+        if not self._ready:
+            self._waiting.clear()
+            self._ready = sorted((step.stamp, writer) for writer, step in self._next.items())
+        return heapq.heappop(self._ready)[1]
 
 
 def certificates_for(reader: Reader, batches: Iterable[OpenBatch]) -> tuple[bytes, ...]:
     """The certificates of writers whose first batch is among `batches`: whoever has that one has the certificate."""
-    wanted: list[CertificateHash] = []
-    for opened in batches:
-        if opened.content.number == 1 and opened.content.certificate not in wanted:
-            wanted.append(opened.content.certificate)
+    return _certificates(reader, [opened.content for opened in batches if opened.content.number == 1])
+
+
+def _certificates(reader: Reader, firsts: Iterable[Envelope]) -> tuple[bytes, ...]:
+    wanted: dict[CertificateHash, None] = dict.fromkeys(envelope.certificate for envelope in firsts)
     found = [reader.get(Table.CERTIFICATES, certificate) for certificate in wanted]
     return tuple(raw for raw in found if raw is not None)

@@ -3,6 +3,7 @@
 Invariant: whoever speaks of a claim that we hold down is told so and can refute; rosters whose digests differ are exchanged whole.
 """
 
+import itertools
 from collections.abc import Callable
 from random import Random
 
@@ -17,7 +18,7 @@ from mesh.events import Connected, Disconnected, Leave, Received, Tick
 from mesh.gossip.news import NewsQueue
 from mesh.gossip.prober import Ask, AskHelpers, Prober, Step, Verdict
 from mesh.gossip.roster import Heard, Roster
-from mesh.ids import Boot, NodeId
+from mesh.ids import Address, Boot, NodeId
 from mesh.messages import (
     Accusation,
     Ack,
@@ -31,6 +32,8 @@ from mesh.messages import (
     SignedClaim,
     Standing,
 )
+
+PAGE_BYTES = 1024 * 1024  # A quarter of the largest frame; accusations, of 60 bytes, fit beside it.
 
 
 def boot_write(boot: Boot) -> Write:
@@ -64,7 +67,7 @@ class Membership:
             case Received():
                 return self._on_message(event, now)
             case Connected(node, at, dialled):
-                return [Stream(node, at, self._page(reply=True))] if dialled else []
+                return self._pages(node, at, reply=True) if dialled else []
             case Disconnected(node):
                 self._prober.hurry(node)
                 return []
@@ -112,7 +115,7 @@ class Membership:
     def _on_page(self, received: Received, page: RosterPage, now: float) -> list[GossipEffect]:
         effects = self._hear_all((*page.claims, *page.accusations), received, now)
         if page.reply:
-            effects.append(Stream(received.sender, received.at, self._page(reply=False)))
+            effects += self._pages(received.sender, received.at, reply=False)
         return effects
 
     def _compare(self, received: Received, digests: Digests, now: float) -> list[GossipEffect]:
@@ -120,11 +123,15 @@ class Membership:
         if digests.roster == self.roster.digest or now < self._sync_at:
             return []
         self._sync_at = now + self._config.sync_interval_s * (0.5 + self._rng.random())
-        return [Stream(received.sender, received.at, self._page(reply=True))]
+        return self._pages(received.sender, received.at, reply=True)
 
-    def _page(self, reply: bool) -> RosterPage:
+    def _pages(self, node: NodeId, at: Address, reply: bool) -> list[GossipEffect]:
+        """The whole roster, in pages that fit a frame; only the last one asks for an answer."""
         claims, accusations = self.roster.page()
-        return RosterPage(claims, accusations, reply)
+        cuts = _cuts(claims)
+        pages = [RosterPage(claims[start:end], (), reply=False) for start, end in itertools.pairwise(cuts[:-1])]
+        pages.append(RosterPage(claims[cuts[-2] :], accusations, reply))
+        return [Stream(node, at, page) for page in pages]
 
     def _hear_all(self, news: tuple[Newsflash, ...], received: Received, now: float) -> list[GossipEffect]:
         effects: list[GossipEffect] = []
@@ -215,3 +222,14 @@ class Membership:
         """Raise AssertionError where an invariant is broken."""
         self.roster.check()
         self._prober.check()
+
+
+def _cuts(claims: tuple[SignedClaim, ...]) -> list[int]:
+    """Where pages of claims begin and end."""
+    cuts, size = [0], 0
+    for index, claim in enumerate(claims):
+        size += len(claim.body) + len(claim.signature)
+        if size > PAGE_BYTES and index:
+            cuts.append(index)
+            size = 0
+    return [*cuts, len(claims)]

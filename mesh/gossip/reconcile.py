@@ -1,7 +1,7 @@
 """Reconcile finds and sends what the other side lacks, whatever was lost and however long a peer was away (DESIGN §8).
 
 Invariant: it is two-way, resumable after every parcel, and asks for more only when what came is stored; it speaks of durable
-state only, so its cost follows the difference.
+state only. Sums by bucket are compared first and heads named only where they differ, so its cost follows the difference.
 """
 
 from collections.abc import Iterator
@@ -11,17 +11,19 @@ from msgspec import Struct
 
 from mesh.config import GossipConfig
 from mesh.crdt.board import Boards as HeldBoards
-from mesh.crdt.board import SignedDelta
-from mesh.crdt.effects import Stocked
-from mesh.crdt.ledger import Ledger
-from mesh.crdt.log import missing
+from mesh.crdt.ledger import Ledger, Stored, StoreFailed
+from mesh.crdt.log import lacking
+from mesh.crdt.sums import EVERYTHING, Span, differing, grain_for, grain_of
 from mesh.effects import Emit, GossipEffect, Stream
-from mesh.events import Connected, Received, Tick
-from mesh.ids import Address, BatchHash, Boot, Head, NodeId, WriterId
-from mesh.messages import Batches, Boards, BoardVersion, Digests, Heads
+from mesh.events import Connected, Disconnected, Received, Tick
+from mesh.gossip.incoming import Incoming, Merged, Progress
+from mesh.gossip.outgoing import Outgoing
+from mesh.gossip.showing import Showing
+from mesh.ids import Address, BatchHash, Head, NodeId, WriterId
+from mesh.messages import HEADS_MAX, Digests, Heads, HeadSums, More
 
-PARCEL_BYTES = 512 * 1024  # One answer: the receiver verifies and stores it in about a second, then asks for more.
 SETTLE_S = 0.3  # A difference that push is about to close anyway is given this long.
+FEW = 32  # So many entries are sent at once: their sums would be no shorter.
 
 
 class Differs(Struct, frozen=True):
@@ -46,95 +48,170 @@ class OwnHead(Struct, frozen=True):
     head: Head | None
 
 
-ReconcileEvent = Differs | Ask | Received | Connected | Stocked | Tick
+ReconcileEvent = Differs | Ask | Received | Connected | Disconnected | Merged | Stored | StoreFailed | Tick
+Said = GossipEffect | OwnHead
 
 
 class Reconcile:
-    """Brings two peers to the same heads and the same boards."""
+    """Brings two peers to the same heads and the same boards. `me` tells which of two crossing questions goes on."""
 
-    def __init__(self, ledger: Ledger, boards: HeldBoards, config: GossipConfig, rng: Random) -> None:
-        self._ledger, self._boards, self._config, self._rng = ledger, boards, config, rng
+    def __init__(self, me: NodeId, ledger: Ledger, boards: HeldBoards, config: GossipConfig, rng: Random) -> None:
+        self._me, self._ledger, self._boards, self._config, self._rng = me, ledger, boards, config, rng
+        self._outgoing, self._incoming, self._showing = Outgoing(ledger), Incoming(rng), Showing(boards)
         self._differing: dict[NodeId, tuple[Address, Digests]] = {}
+        self._queue: dict[NodeId, Address] = {}  # Peers that were met while another one was asked.
         self._at = float("inf")
         self._asked_at = float("-inf")
         self._told: dict[WriterId, BatchHash] = {}
-        self._more: dict[NodeId, Address] = {}
 
     def deadline(self) -> float:
-        """When the next reconciliation begins."""
-        return self._at
+        """When the next reconciliation begins, a parcel may leave, or a patience ends."""
+        return min(self._at, self._outgoing.deadline(), self._incoming.deadline())
 
-    def handle(self, event: ReconcileEvent, now: float) -> list[GossipEffect | OwnHead]:
-        """React to one event."""
+    def progress(self) -> Progress | None:
+        """How far this node has come in taking in what it lacks, while that is much."""
+        return self._incoming.progress(self._ledger.durable.lines)
+
+    def catches_up_from(self, peer: NodeId | None) -> bool:
+        """Whether `peer` is sending us much: others have that already, and are not told of it."""
+        return self._incoming.long_from(peer)
+
+    def handle(self, event: ReconcileEvent, now: float) -> list[Said]:
+        """React to one event. Raises MalformedMessage for sums that cannot be compared."""
         match event:
             case Differs():
                 return self._on_digests(event, now)
             case Ask(peer, at):
                 return self._on_ask(peer, at, now)
             case Connected(node, at, dialled):
-                return [self._ask(node, at)] if dialled else []
-            case Received(sender, at, Heads() as heads):
-                return self._on_heads(sender, at, heads)
-            case Received(sender, at, Batches(more=True)):
-                self._more[sender] = at
+                return self._on_connected(node, at, now) if dialled else []
+            case Disconnected(node):
+                self._outgoing.forget(node)
+                self._incoming.forget(node)
+                return self._ask_next(now)
+            case Received():
+                return self._on_message(event, now)
+            case Merged():
+                return [*self._incoming.merged(event, self._ledger.durable.lines, now), *self._ask_next(now)]
+            case Stored(ticket):
+                return [*self._incoming.stored(ticket, self._ledger.durable.lines, now), *self._ask_next(now)]
+            case StoreFailed():
+                self._incoming.failed()
                 return []
-            case Stocked(_, source):
-                return self._on_stocked(source)
             case Tick():
                 return self._on_tick(now)
-            case _:
-                return []
 
-    def _on_digests(self, differs: Differs, now: float) -> list[GossipEffect | OwnHead]:
+    def _on_message(self, received: Received, now: float) -> list[Said]:
+        sender, at = received.sender, received.at
+        match received.message:
+            case Heads() as heads:
+                return [*self._on_heads((sender, at), heads, now), *self._ask_next(now)]
+            case HeadSums() as sums:
+                return self._on_sums((sender, at), sums, now)
+            case More() as more:
+                self._outgoing.allow(sender, more, now)
+                return [*self._outgoing.send_some()]
+            case _:
+                return [*self._showing.handle(received)]
+
+    def _on_digests(self, differs: Differs, now: float) -> list[Said]:
         self._differing.pop(differs.peer, None)
-        if self._equal(differs.digests):
+        if self._equal(differs.digests) or self._outgoing.serves(differs.peer, now):
             return []
         self._differing[differs.peer] = (differs.at, differs.digests)
         if self._at == float("inf"):
             self._at = now + SETTLE_S * (1 + self._rng.random())
         return []
 
-    def _on_ask(self, peer: NodeId, at: Address, now: float) -> list[GossipEffect | OwnHead]:
-        if now < self._asked_at + self._config.sync_interval_s:
+    def _on_ask(self, peer: NodeId, at: Address, now: float) -> list[Said]:
+        if now < self._asked_at + self._config.sync_interval_s or self._incoming.busy:
             return []  # The digests on the next probe will still differ.
         self._asked_at = now
-        return [self._ask(peer, at)]
+        return [*self._ask(peer, at, now)]
+
+    def _on_connected(self, node: NodeId, at: Address, now: float) -> list[Said]:
+        if self._incoming.busy:
+            self._queue[node] = at
+            return []
+        return [*self._ask(node, at, now), *self._showing.ask(node, at)]
+
+    def _ask_next(self, now: float) -> list[Said]:
+        """Whoever was met meanwhile gets its turn once nobody is asked."""
+        if not self._queue or self._incoming.busy:
+            return []
+        node = next(iter(self._queue))
+        return self._on_connected(node, self._queue.pop(node), now)
 
     def _equal(self, digests: Digests) -> bool:
         return digests.ledger == self._ledger.durable.digest and digests.boards == self._boards.digest
 
-    def _on_tick(self, now: float) -> list[GossipEffect | OwnHead]:
+    def _on_tick(self, now: float) -> list[Said]:
+        effects: list[Said] = [*self._outgoing.send_some(), *self._incoming.lose_patience(now), *self._ask_next(now)]
         if now < self._at:
-            return []
+            return effects
         self._at = float("inf")
-        differing = [(n, at) for n, (at, digests) in self._differing.items() if not self._equal(digests)]
+        found = [(node, at, digests) for node, (at, digests) in self._differing.items() if not self._equal(digests)]
         self._differing.clear()
-        if not differing:
-            return []
-        node, at = self._rng.choice(differing)
-        return [self._ask(node, at)]
-
-    def _ask(self, node: NodeId, at: Address) -> Stream:
-        return Stream(node, at, self._heads(reply=True))
-
-    def _heads(self, reply: bool) -> Heads:
-        held = self._boards.owners()
-        versions = tuple(BoardVersion(owner, held[owner].boot, held[owner].version) for owner in sorted(held))
-        return Heads(self._ledger.durable.heads(), versions, reply)
-
-    def _on_heads(self, sender: NodeId, at: Address, theirs: Heads) -> list[GossipEffect | OwnHead]:
-        own = next((head for head in theirs.heads if head.writer == self._ledger.writer), None)
-        effects: list[GossipEffect | OwnHead] = [OwnHead(sender, own)]
-        with self._ledger.read_durable() as reader:
-            numbers = {head.writer: max(0, head.number) for head in theirs.heads}
-            parcel = missing(reader, self._ledger.mesh, self._ledger.durable.lines, numbers, PARCEL_BYTES)
-        if parcel.batches:
-            effects.append(Stream(sender, at, Batches(parcel.batches, parcel.certificates, parcel.more)))
-        effects += [Stream(sender, at, parcel) for parcel in self._deltas_for(theirs)]
-        effects += self._forks(theirs)
-        if theirs.reply:
-            effects.append(Stream(sender, at, self._heads(reply=False)))
+        if not found:
+            return effects
+        kept = [choice for choice in found if not self._incoming.avoids(choice[0], now)]
+        node, at, digests = self._rng.choice(kept or found)
+        if digests.ledger != self._ledger.durable.digest and not self._incoming.busy:
+            effects += self._ask(node, at, now)
+        if digests.boards != self._boards.digest:
+            effects += self._showing.ask(node, at)
         return effects
+
+    def _ask(self, node: NodeId, at: Address, now: float) -> Iterator[Stream]:
+        """Ask what of the ledger differs: by naming all heads where they are few, by sums otherwise."""
+        session = self._incoming.ask(node, now)
+        credit = self._incoming.credit(node, session, now)
+        lines = self._ledger.durable.lines
+        if len(lines) <= FEW:
+            yield Stream(node, at, Heads(self._ledger.durable.heads(), True, EVERYTHING, session, credit))
+        else:
+            sums = self._ledger.durable.sums(grain_for(len(lines)))
+            yield Stream(node, at, HeadSums(sums, session, credit))
+
+    def _crossed(self, peer: NodeId, session: int, now: float) -> bool:
+        return self._incoming.crossed(peer, session, self._me > peer, now)
+
+    def _on_sums(self, to: tuple[NodeId, Address], theirs: HeadSums, now: float) -> list[Said]:
+        of = grain_of(theirs.sums)
+        if self._crossed(to[0], theirs.session, now):
+            return []
+        span = Span(of, differing(self._ledger.durable.sums(of), theirs.sums))
+        return [*self._name((span, theirs.session), to, bool(span.buckets), now)]
+
+    def _name(self, about: tuple[Span, int], to: tuple[NodeId, Address], reply: bool, now: float) -> Iterator[Stream]:
+        """Our heads in a span, in as many pages as they need."""
+        (span, session), (peer, at) = about, to
+        credit = self._incoming.credit(peer, session, now) if span.buckets else 0
+        for page, heads in pages(self._ledger.durable.heads(span), span):
+            yield Stream(peer, at, Heads(heads, reply, page, session, credit))
+
+    def _on_heads(self, to: tuple[NodeId, Address], theirs: Heads, now: float) -> list[Said]:
+        effects: list[Said] = [*self._own_head(to[0], theirs)]
+        if theirs.reply and self._crossed(to[0], theirs.session, now):
+            return effects
+        if theirs.reply:
+            effects += self._name((theirs.span, theirs.session), to, False, now)
+        stretches = lacking(self._ledger.durable.lines, theirs.heads, theirs.span)
+        if stretches and theirs.credit:
+            self._outgoing.begin(to, theirs, stretches, now)
+            effects += self._outgoing.send_some()
+        effects += self._incoming.promise(to[0], theirs, self._ledger.durable.lines, now)
+        return [*effects, *self._forks(theirs)]
+
+    def _own_head(self, peer: NodeId, theirs: Heads) -> Iterator[OwnHead]:
+        """What `peer` holds of this node's own writer. Where heads were compared by sums, what is not named is equal."""
+        writer, span = self._ledger.writer, theirs.span
+        if span.covers(writer):
+            own = [head for head in theirs.heads if head.writer == writer]
+            yield OwnHead(peer, max(own, key=lambda head: head.number, default=None))
+        elif not span.after and not span.until:
+            line = self._ledger.durable.lines.get(writer)
+            yield OwnHead(peer, line.have if line is not None else None)
 
     def _forks(self, theirs: Heads) -> list[Emit]:
         """Writers of which both sides have as many batches and not the same ones: told once for each head."""
@@ -145,25 +222,16 @@ class Reconcile:
         reason = "a peer has another batch of this number: a disk was copied or a key stolen"
         return [Emit("ledger.fork", {"writer": h.writer.hex(), "number": h.number, "reason": reason}) for h in news]
 
-    def _deltas_for(self, theirs: Heads) -> Iterator[Boards]:
-        """The boards that the other side lacks, cut into parcels of which each fits a frame."""
-        known = {board.owner: (board.boot, board.version) for board in theirs.boards}
-        nothing = (Boot(-1, 0), 0)
-        found = [self._boards.since(owner, *known.get(owner, nothing)) for owner in sorted(self._boards.owners())]
-        parcel: list[SignedDelta] = []
-        size = 0
-        for signed in (signed for deltas in found for signed in deltas):
-            if parcel and size + len(signed.body) > PARCEL_BYTES:
-                yield Boards(tuple(parcel))
-                parcel, size = [], 0
-            parcel.append(signed)
-            size += len(signed.body)
-        if parcel:
-            yield Boards(tuple(parcel))
 
-    def _on_stocked(self, source: NodeId | None) -> list[GossipEffect | OwnHead]:
-        at = self._more.pop(source, None) if source is not None else None
-        return [self._ask(source, at)] if source is not None and at is not None else []
+def pages(heads: tuple[Head, ...], span: Span) -> Iterator[tuple[Span, tuple[Head, ...]]]:
+    """Heads in order of their writers, cut where a page is full; all heads of a writer stand on one page."""
+    after, rest = span.after, heads
+    while len(rest) > HEADS_MAX:
+        cut = next(n for n in range(HEADS_MAX - 1, 0, -1) if rest[n].writer != rest[n + 1].writer)
+        until = rest[cut].writer
+        yield Span(span.of, span.buckets, after, until), rest[: cut + 1]
+        after, rest = until, rest[cut + 1 :]
+    yield Span(span.of, span.buckets, after, span.until), rest
 
 
 def _same_number_only(ours: Head, theirs: Head) -> bool:

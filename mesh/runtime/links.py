@@ -6,7 +6,7 @@ the end of the last.
 
 import ssl
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import trio
@@ -65,7 +65,7 @@ class Links:
         context: ssl.SSLContext,
         trust: Trust,
         on_event: Callable[[LinkEvent], None],
-        on_frame: Callable[[NodeId, Address, bytes], None],
+        on_frame: Callable[[NodeId, Address, bytes], Awaitable[None]],
     ) -> None:
         self._context, self._trust = context, trust
         self._on_event, self._on_frame = on_event, on_frame
@@ -141,7 +141,7 @@ class Links:
     async def _receive_all(self, link: _Link) -> None:
         try:
             while (frame := await link.stream.receive()) is not None:
-                self._on_frame(link.stream.node, link.stream.address, frame)
+                await self._on_frame(link.stream.node, link.stream.address, frame)
         except StreamBroken:
             return
 

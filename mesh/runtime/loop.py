@@ -32,6 +32,7 @@ from mesh.runtime.announcer import Announcer
 from mesh.runtime.answers import Answers
 from mesh.runtime.clock import WallClock
 from mesh.runtime.links import Links
+from mesh.runtime.slices import slices
 from mesh.runtime.tally import Tally
 from mesh.transport.datagrams import Datagrams
 from mesh.transport.seal import SEAL_BYTES, Opener, Sealer
@@ -107,8 +108,8 @@ class Loop:
             for message in packet.messages:
                 self.tell(Received(packet.sender, source, message))
 
-    def on_frame(self, node: NodeId, at: Address, frame: bytes) -> None:
-        """Take in one frame of a stream."""
+    async def on_frame(self, node: NodeId, at: Address, frame: bytes) -> None:
+        """Take in one frame of a stream, a slice at a time: its next one is read when this one is merged."""
         self.tally.received(len(frame))
         try:
             message = decode_frame(frame)
@@ -116,7 +117,9 @@ class Loop:
             self.tell_malformed(at, error)
             self._links.hangup(node)
             return
-        self.tell(Received(node, self.peer.roster.address(node) or at, message))
+        for piece in slices(message):
+            self.tell(Received(node, self.peer.roster.address(node) or at, piece))
+            await trio.lowlevel.checkpoint()
 
     def tell_malformed(self, source: Address, error: MalformedMessage) -> None:
         """Say that somebody sent what is no message."""

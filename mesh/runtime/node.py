@@ -24,7 +24,7 @@ from mesh.runtime.announcer import Announcement, Announcer
 from mesh.runtime.answers import Answers
 from mesh.runtime.identity import Identity
 from mesh.runtime.loop import Loop
-from mesh.runtime.rows import Health, MemberRow, Receipt, StateRow
+from mesh.runtime.rows import CatchUp, Health, MemberRow, Receipt, StateRow
 from mesh.runtime.sightings import Sightings, member_row, owner_name
 from mesh.transport.prefixed import PrefixedStream
 
@@ -130,6 +130,7 @@ class Node:
             fingerprint = read_fingerprint(reader)
             context = Context(read_lines(reader))
         members = self.loop.peer.roster.members()
+        progress = self.loop.peer.progress()
         return Health(
             name=self.name,
             node=self.identity.node.hex(),
@@ -143,6 +144,7 @@ class Node:
             uptime_s=round(self.loop.clock.now() - self._started, 3),
             storage=self.storage,
             held=sum(line.have.number - line.applied.number for line in context.lines.values()),
+            catching_up=CatchUp(progress.have, progress.wanted) if progress is not None else None,
         )
 
     def listen(self, capacity: int = 1000) -> AbstractContextManager[trio.MemoryReceiveChannel[Announcement]]:

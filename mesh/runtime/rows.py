@@ -37,8 +37,15 @@ class StateRow(Struct, frozen=True):
     value: object
 
 
+class CatchUp(Struct, frozen=True):
+    """How far a node is that takes in much at once: batches on its disk, and those that its source has told of."""
+
+    have: int
+    wanted: int
+
+
 class Health(Struct, frozen=True):
-    """How this node is. `fingerprint` and `token` are of one committed state."""
+    """How this node is. `fingerprint` and `token` are of one committed state; `catching_up` is None when nothing much is missing."""
 
     name: str
     node: str
@@ -52,6 +59,7 @@ class Health(Struct, frozen=True):
     uptime_s: float
     storage: str
     held: int
+    catching_up: CatchUp | None = None
 
 
 class Receipt(Struct, frozen=True):

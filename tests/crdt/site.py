@@ -26,7 +26,7 @@ from mesh.crdt.compose import Edit
 from mesh.crdt.effects import Composed, LedgerEffect, NotComposed, Store
 from mesh.crdt.fingerprint import read_fingerprint
 from mesh.crdt.ledger import Compose, Ledger, LedgerEvent, Merge, Retry, Stored, StoreFailed
-from mesh.crdt.log import missing
+from mesh.crdt.log import Difference, lacking
 from mesh.crdt.replica import MemoryReplica, Table, Write
 from mesh.crdt.view import StoredRecord, read_record
 from mesh.ids import NO_BATCH, Dot, Head, MeshId, NodeId, RecordId, WriterId
@@ -112,8 +112,13 @@ class Site:
 
     def lacked_by(self, heads: Mapping[WriterId, int]) -> tuple[Batch, ...]:
         """The durable batches here that somebody with `heads` lacks."""
+        difference = Difference()
+        difference.add(lacking(self.ledger.durable.lines, [Head(w, n, NO_BATCH) for w, n in heads.items()]))
+        batches: list[Batch] = []
         with self.disk.read() as reader:
-            return missing(reader, MESH, self.ledger.durable.lines, heads, 1 << 40).batches
+            while difference:
+                batches += difference.take(reader, 1 << 40, 1 << 40).batches
+        return tuple(batches)
 
     def heads(self) -> dict[WriterId, int]:
         """What is on disk here, by writer."""

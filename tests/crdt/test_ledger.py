@@ -16,7 +16,6 @@ from mesh.crdt.compose import Bury, Clear, Put, Restore
 from mesh.crdt.effects import Composed, Emit, Gap, NotComposed, Stocked, Visible
 from mesh.crdt.keys import ERA, cell_key
 from mesh.crdt.ledger import AFTER_BESIDE_CHANGES_MAX, Compose, Confirm, Merge, OpenEra, Retry, Stored, StoreFailed
-from mesh.crdt.log import missing
 from mesh.crdt.replica import Table, Write
 from mesh.crdt.view import read_record
 from mesh.errors import StorageError, UsageError
@@ -487,21 +486,6 @@ def test_a_ledger_with_nothing_held_waits_for_no_moment() -> None:
     assert ada.ledger.deadline() == float("inf")
     assert ada.tell(Retry()) == []
     assert ada.tell(Stored(999)) == []
-
-
-def test_the_log_is_read_in_parcels_that_resume() -> None:
-    ada, fresh = Site("a"), Site("fresh")
-    for number in range(9):
-        ada.write(Put(RECORD, "current", number))
-    sizes = []
-    while fresh.heads() != ada.heads():
-        with ada.disk.read() as reader:
-            parcel = missing(reader, ada.ledger.mesh, ada.ledger.durable.lines, fresh.heads(), 600)
-        fresh.merge(*parcel.batches)
-        sizes.append(len(parcel.batches))
-    assert sum(sizes) == 9
-    assert len(sizes) > 1
-    assert fresh.tables() == ada.tables()
 
 
 def test_a_cell_that_was_emptied_leaves_no_row() -> None:

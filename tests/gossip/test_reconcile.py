@@ -1,88 +1,32 @@
 """Reconcile: two peers become equal, at a cost that follows the difference."""
 
+from random import Random
+
 import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mesh.crdt.board import Boards, read_delta
 from mesh.crdt.compose import Put
-from mesh.crdt.effects import Stocked, Store
-from mesh.crdt.ledger import Ledger, Merge, Stored
-from mesh.crdt.publisher import Publisher
-from mesh.crdt.replica import MemoryReplica
-from mesh.effects import Emit, GossipEffect, Stream
-from mesh.events import Connected, Received, Tick
-from mesh.gossip.reconcile import PARCEL_BYTES, SETTLE_S, Ask, Differs, OwnHead, Reconcile, ReconcileEvent
+from mesh.crdt.ledger import StoreFailed
+from mesh.crdt.log import LOOKS_MAX
+from mesh.effects import Emit, Stream
+from mesh.errors import MalformedMessage
+from mesh.events import Tick
+from mesh.gossip.incoming import ANSWER_S, LONG_BATCHES, PATIENCE_S, WINDOW, Merged, Progress
+from mesh.gossip.outgoing import PARCEL_BATCHES, PARCEL_BYTES, SILENCE_S
+from mesh.gossip.reconcile import FEW, SETTLE_S, Ask, Differs, pages
 from mesh.ids import BatchHash, Boot, Head, RecordId
-from mesh.messages import Batches, BoardVersion, Digests, Heads
+from mesh.messages import HEADS_MAX, Batches, BoardVersion, Digests, Heads, HeadSums, More, Versions, VersionSums
 from mesh.messages import Boards as BoardsMessage
+from mesh.crdt.sums import EVERYTHING, Span
 from sim.trust import certificate_for
-from tests.crdt.site import MESH, NOON, STRANGER, Site
-from tests.gossip.circle import CONFIG, address, node, rng
+from tests.crdt.site import MESH, NOON, STRANGER, Pen, Site, put
+from tests.gossip.circle import address, node
+from tests.gossip.sides import Side, Spoken, converse, talk
 from tests.gossip.transcript import check_transcript, line, said
 
 RECORD = RecordId("unit", "BTF/DIPOLE/1")
-
-
-class Side:
-    """One peer as far as reconcile sees it: a ledger on a disk, boards, and the core itself."""
-
-    def __init__(self, name: str, site: Site | None = None) -> None:
-        self.name = name
-        self.site = site or Site(name)
-        self.boards = Boards(MESH, MemoryReplica())
-        self.core = Reconcile(self.site.ledger, self.boards, CONFIG, rng())
-        self.own: list[Head | None] = []
-
-    @property
-    def ledger(self) -> Ledger:
-        return self.site.ledger
-
-    def publish(self, version: int, size: int = 1, owner: str = "") -> None:
-        source = Publisher(MESH, node(owner or self.name), Boot(1, 1), lambda body: b"", 0.0)
-        for number in range(version):
-            source.publish("node", "x" * size, number)
-            self.boards.merge(*source.flush(number))
-
-    def handle(self, event: ReconcileEvent, now: float = 0.0) -> list[GossipEffect]:
-        effects = self.core.handle(event, now)
-        self.own += [effect.head for effect in effects if isinstance(effect, OwnHead)]
-        return [effect for effect in effects if not isinstance(effect, OwnHead)]
-
-    def digests(self) -> Digests:
-        return Digests(bytes(16), self.ledger.durable.digest, self.boards.digest)
-
-    def hear(self, sender: str, message: Heads | Batches | BoardsMessage) -> list[GossipEffect]:
-        effects = self.handle(Received(node(sender), address(sender), message))
-        match message:
-            case Batches(batches, certificates):
-                waiting: list[object] = self.ledger.handle(Merge(node(sender), batches, certificates), NOON)
-                while waiting:
-                    match waiting.pop(0):
-                        case Store(ticket, writes):
-                            self.site.disk.write(writes)
-                            waiting += self.ledger.handle(Stored(ticket), NOON)
-                        case Stocked() as stocked:
-                            effects += self.handle(stocked)
-            case BoardsMessage(deltas):
-                for signed in deltas:
-                    self.boards.merge(read_delta(signed, MESH), signed)
-        return effects
-
-
-def talk(one: Side, two: Side) -> list[tuple[Side, Stream]]:
-    """`one` asks, and both answer until they have nothing more to say."""
-    spoken = []
-    queue = [(one, effect) for effect in one.handle(Connected(node(two.name), address(two.name), True))]
-    while queue:
-        speaker, effect = queue.pop(0)
-        spoken.append((speaker, effect))
-        hearer = two if speaker is one else one
-        queue += [(hearer, answer) for answer in hearer.hear(speaker.name, effect.message)]
-        assert len(spoken) < 200
-    return spoken
-
 
 writes = st.lists(st.tuples(st.sampled_from("abcd"), st.integers(0, 9), st.booleans()), max_size=10)
 
@@ -112,7 +56,7 @@ def test_equal_peers_exchange_heads_and_nothing_else() -> None:
     one, two = Side("a"), Side("b")
     one.site.write(Put(RECORD, "current", 1))
     two.site.pull(one.site)
-    assert [type(effect.message) for _, effect in talk(one, two)] == [Heads, Heads]
+    assert [type(effect.message) for _, effect in talk(one, two)] == [Heads, Versions, Heads, Versions]
 
 
 def test_much_comes_in_parcels_each_asked_for_when_the_last_is_stored() -> None:
@@ -199,16 +143,9 @@ def test_hostile_heads_are_answered_or_ignored_and_nothing_worse(number: int) ->
     head = one.site.write(Put(RECORD, "current", 1))
     board = BoardVersion(node("ada"), Boot(number, 0), number)
     for hostile in (msgspec.structs.replace(head, number=number), Head(b"", number, b"")):
-        one.hear("b", Heads((hostile, hostile), (board,), False))
+        one.hear("b", Heads((hostile, hostile), False, credit=3))
+    one.hear("b", Versions((board, BoardVersion(node("ada"), Boot(1, 1), 1)), True))
     assert one.site.fields(RECORD) == {"current": 1}
-
-
-def test_batches_without_more_to_come_ask_for_nothing() -> None:
-    one = Side("a")
-    assert one.handle(Stocked((), STRANGER)) == []
-    assert one.handle(Received(STRANGER, address("b"), Batches((), (certificate_for("b"),), more=True))) == []
-    assert len(one.handle(Stocked((), STRANGER))) == 1
-    assert one.handle(Stocked((), STRANGER)) == []
 
 
 def test_the_transcript_of_two_peers_that_differ_is_as_it_was() -> None:
@@ -221,14 +158,14 @@ def test_the_transcript_of_two_peers_that_differ_is_as_it_was() -> None:
     spoken = [f"{speaker.name}: {line(effect)}" for speaker, effect in talk(ada, bob)]
     check_transcript("reconcile", spoken)
     assert ada.digests() == bob.digests()
-    assert said(Heads((), (), True)) == "heads none and yours?"
+    assert said(Heads((), True)) == "heads none and yours?"
 
 
 def test_two_histories_of_one_length_are_told_once() -> None:
     side = Side("ada")
     side.site.write(Put(RECORD, "current", 1))
     (head,) = side.ledger.durable.heads()
-    other = Heads((Head(head.writer, head.number, BatchHash(bytes(32))),), (), reply=False)
+    other = Heads((Head(head.writer, head.number, BatchHash(bytes(32))),), reply=False)
     told = [effect for effect in side.hear("bob", other) if isinstance(effect, Emit)]
     assert [(emit.name, emit.about["number"]) for emit in told] == [("ledger.fork", 1)]
     assert not [effect for effect in side.hear("bob", other) if isinstance(effect, Emit)]

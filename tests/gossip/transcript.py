@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from mesh.crdt.batch import open_batch
+from mesh.crdt.sums import EVERYTHING, SUM_BYTES, Span
 from mesh.effects import Dial, Emit, Send, StoreLazily, Stream
 from mesh.ids import NodeId, short
 from mesh.messages import (
@@ -19,11 +20,15 @@ from mesh.messages import (
     Claim,
     Gossip,
     Heads,
+    HeadSums,
     Message,
+    More,
     Newsflash,
     Ping,
     PingRequest,
     RosterPage,
+    Versions,
+    VersionSums,
 )
 from tests.crdt.site import MESH
 from tests.gossip.circle import NAMES, node
@@ -77,16 +82,28 @@ def said(message: Message) -> str:
             return told("gossip", news)
         case RosterPage(claims, accusations, reply):
             return told("roster" + (" and yours?" if reply else ""), (*claims, *accusations))
-        case Heads(heads, boards, reply):
+        case Heads(heads, reply, span):
             found = [f"{short(head.writer)}.{head.number}" for head in heads]
-            found += [f"board of {name_of(board.owner)} {board.version}" for board in boards]
-            return f"heads {', '.join(found) or 'none'}" + (" and yours?" if reply else "")
+            return f"heads {', '.join(found) or 'none'}" + _scope(span) + (" and yours?" if reply else "")
+        case Versions(boards, reply, span):
+            found = [f"of {name_of(board.owner)} {board.version}" for board in boards]
+            return f"boards {', '.join(found) or 'none'}" + _scope(span) + (" and yours?" if reply else "")
+        case HeadSums(sums):
+            return f"sums of heads in {len(sums) // SUM_BYTES} buckets"
+        case VersionSums(sums):
+            return f"sums of boards in {len(sums) // SUM_BYTES} buckets"
+        case More(_, credit):
+            return f"{credit} more"
         case Batches(batches, certificates, more):
             heads = [open_batch(batch, MESH).head for batch in batches]
             found = ", ".join(f"{short(head.writer)}.{head.number}" for head in heads)
             return f"batches {found} with {len(certificates)} certificates" + (", and there are more" if more else "")
-        case Boards(deltas):
-            return f"boards {len(deltas)}"
+        case Boards(deltas, more):
+            return f"boards {len(deltas)}" + (", and there are more" if more else "")
+
+
+def _scope(span: Span) -> str:
+    return "" if span == EVERYTHING else f" of {len(span.buckets)} in {span.of} buckets"
 
 
 def told(what: str, news: tuple[Newsflash, ...]) -> str:
