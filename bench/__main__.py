@@ -2,13 +2,18 @@
 
 import argparse
 import sys
+from itertools import chain
 
 import msgspec
 
-from bench import api, durability, ledger
+from bench import api, durability, ledger, reconcile
 from bench.measure import Measure
 
-GROUPS = {"ledger": ledger.measures, "api": api.measures, "durability": durability.measures}
+GROUPS = {
+    "ledger": lambda: chain(ledger.measures(), reconcile.measures()),
+    "api": api.measures,
+    "durability": durability.measures,
+}
 
 
 def main() -> int:

@@ -125,9 +125,11 @@ class RosterPage(Struct, frozen=True, array_like=True, tag=20):
 
 
 class Heads(Struct, frozen=True, array_like=True, tag=30):
-    """All durable heads that a peer holds of the writers in `span`. `reply` asks for the other side's of the same.
+    """The durable heads that a peer holds of the writers in `span`.
 
-    What lacks here may be sent at once, up to `credit` parcels of `session`; each More allows others.
+    `reply`: these are all, and the other side's are wanted. Otherwise this is the answer, and names only the heads that differ from
+    those named before; a writer that is not held has number 0. What lacks here may be sent at once, up to `credit` parcels of
+    `session`; each More allows others.
     """
 
     heads: Annotated[tuple[Head, ...], Meta(max_length=HEADS_MAX)]

@@ -55,3 +55,7 @@ class _NodeCollector(Collector):
         yield CounterMetricFamily("mesh_applied_batches", "Batches applied here.", value=sum(position.values()))
         boards = len({row.owner_node for row in self._node.state()})
         yield GaugeMetricFamily("mesh_boards", "Boards held here.", value=boards)
+        missing = (found.wanted - found.have) if (found := self._node.catching_up()) else 0
+        yield GaugeMetricFamily(
+            "mesh_missing_batches", "Batches that a long catch-up has still to bring.", value=missing
+        )

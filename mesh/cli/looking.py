@@ -50,12 +50,15 @@ async def members(*, common: Common = DEFAULT) -> None:
     """Show the members of the mesh, as the asked peer sees them."""
     async with common.client() as client:
         rows = await client.members()
+        catching_up = (await client.health()).catching_up if not common.json else None
     if common.json:
         return show_json(rows)
     cells = [
         (row.name + (" *" if row.me else ""), row.standing, moment(row.since), row.accuser or "", row.address, row.api)
         for row in rows
     ]
+    if catching_up is not None:
+        note(f"this peer is catching up: it has {catching_up.have} of {catching_up.wanted} batches")
     return show_table(("name", "standing", "since", "said by", "address", "api"), cells)
 
 

@@ -20,6 +20,7 @@ from mesh.api.service import Service
 from mesh.config import Config, read_config
 from mesh.errors import UsageError
 from mesh.ids import Address
+from mesh.runtime.interpreter import spare_the_loop
 from mesh.runtime.journal import keep_journal
 from mesh.runtime.node import Node, Options
 from mesh.runtime.start import open_node
@@ -27,7 +28,6 @@ from mesh.units.keeper import Keeper
 from mesh.units.simulated import SimulatedDriver
 
 SELF_REPORT_S = 5.0  # How often a node says on its board how it is.
-SWITCH_INTERVAL_S = 0.0005  # The writer threads give the interpreter back to the loop this soon (DESIGN §3).
 PORT = 7700
 
 
@@ -79,10 +79,10 @@ async def up(
             field="--advertise",
             todo="give --advertise with the numeric address of this host that they can reach",
         )
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
     seeds = tuple(parse_address(text) for text in seed)
     options = Options(host=host, port=port, advertise=advertise, seeds=seeds, config=_configured(config))
     async with open_node(folder, options) as node, _attended(node, quiet):
+        spare_the_loop()
         _say_ready(node, json_)
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
             async for _ in signals:

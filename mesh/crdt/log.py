@@ -14,9 +14,9 @@ from mesh.crdt.batch import Batch, Envelope, OpenBatch, decode_batch, read_envel
 from mesh.crdt.keys import batch_key
 from mesh.crdt.lines import Lines
 from mesh.crdt.replica import Reader, Table
-from mesh.crdt.sums import EVERYTHING, Span
+from mesh.crdt.sums import Span
 from mesh.errors import MalformedMessage
-from mesh.ids import CertificateHash, Head, WriterId
+from mesh.ids import NO_BATCH, CertificateHash, Head, WriterId
 
 LOOKS_MAX = 256  # First batches looked at in one slice, before their order is known: about 2 ms.
 
@@ -54,13 +54,23 @@ class _Next(Struct):
     after: tuple[Head, ...]
 
 
-def lacking(lines: Lines, theirs: Iterable[Head], span: Span = EVERYTHING) -> list[Stretch]:
-    """What a peer lacks of our durable `lines` of the writers in `span`, when `theirs` are all heads that it holds of these."""
+def lacking(lines: Lines, theirs: Iterable[Head], unnamed: Span) -> list[Stretch]:
+    """What a peer lacks of our durable `lines`, when it holds `theirs`, and nothing of the writers in `unnamed` beside these."""
     known: dict[WriterId, int] = {}
     for head in theirs:
         known[head.writer] = max(known.get(head.writer, 0), head.number)
-    behind = [w for w, line in lines.items() if line.have.number > known.get(w, 0) and span.covers(w)]
-    return [Stretch(writer, known.get(writer, 0), lines[writer].have.number) for writer in sorted(behind)]
+    named = [w for w in known if w in lines and lines[w].have.number > known[w]]
+    others = [w for w in lines if w not in known and unnamed.covers(w)]
+    return [Stretch(writer, known.get(writer, 0), lines[writer].have.number) for writer in sorted(named + others)]
+
+
+def unequal(ours: Iterable[Head], theirs: tuple[Head, ...]) -> tuple[Head, ...]:
+    """Our heads that are not among `theirs`; a writer of theirs that we know nothing of stands there with number 0."""
+    same, mine = frozenset(theirs), tuple(ours)
+    known = frozenset(head.writer for head in mine)
+    strange = dict.fromkeys(head.writer for head in theirs if head.writer not in known)
+    found = [head for head in mine if head not in same]
+    return tuple(sorted([*found, *(Head(writer, 0, NO_BATCH) for writer in strange)]))
 
 
 class Difference:
@@ -68,6 +78,7 @@ class Difference:
 
     def __init__(self) -> None:
         self._unseen: deque[Stretch] = deque()
+        self._unplaced: deque[WriterId] = deque()  # Seen, and not yet ordered among the others.
         self._next: dict[WriterId, _Next] = {}
         self._ready: list[tuple[int, WriterId]] = []
         self._waiting: dict[WriterId, list[tuple[int, WriterId]]] = {}  # Who comes after which batch of whom: heaps.
@@ -86,12 +97,10 @@ class Difference:
 
         An empty parcel with `more` means that the order is not known yet: take again.
         """
-        for _ in range(min(LOOKS_MAX, len(self._unseen))):
-            stretch = self._unseen.popleft()
-            self._look(reader, stretch.writer, stretch.after + 1, stretch.last)
+        self._place(reader)
         taken: list[Batch] = []
         firsts: list[Envelope] = []
-        while not self._unseen and len(taken) < batches_max and bytes_max > 0 and self._next:
+        while not (self._unseen or self._unplaced) and len(taken) < batches_max and bytes_max > 0 and self._next:
             writer = self._first()
             step = self._next.pop(writer)
             if (found := self._read(reader, writer, step.number)) is not None:
@@ -99,7 +108,8 @@ class Difference:
                 taken.append(batch)
                 firsts += [envelope] if envelope.number == 1 else []
                 bytes_max -= len(batch.content) + len(batch.signature)
-                self._look(reader, writer, step.number + 1, step.last)
+                if self._look(reader, writer, step.number + 1, step.last):
+                    self._schedule(writer)
             self._release(writer)
         return Parcel(tuple(taken), _certificates(reader, firsts), more=bool(self))
 
@@ -108,11 +118,22 @@ class Difference:
         found, self._unreadable = self._unreadable, []
         return found
 
-    def _look(self, reader: Reader, writer: WriterId, number: int, last: int) -> None:
+    def _place(self, reader: Reader) -> None:
+        """Look at some first batches; once all are known, find out which of them wait for others."""
+        for _ in range(min(LOOKS_MAX, len(self._unseen))):
+            stretch = self._unseen.popleft()
+            if self._look(reader, stretch.writer, stretch.after + 1, stretch.last):
+                self._unplaced.append(stretch.writer)
+        if not self._unseen:
+            for _ in range(min(LOOKS_MAX, len(self._unplaced))):
+                self._schedule(self._unplaced.popleft())
+
+    def _look(self, reader: Reader, writer: WriterId, number: int, last: int) -> bool:
         """Find out where a writer's next batch stands, if it has one."""
-        if number <= last and (found := self._read(reader, writer, number)) is not None:
-            self._next[writer] = _Next(number, last, found[1].stamp, found[1].after)
-            self._schedule(writer)
+        if number > last or (found := self._read(reader, writer, number)) is None:
+            return False
+        self._next[writer] = _Next(number, last, found[1].stamp, found[1].after)
+        return True
 
     def _read(self, reader: Reader, writer: WriterId, number: int) -> tuple[Batch, Envelope] | None:
         row = reader.get(Table.BATCHES, batch_key(writer, number))

@@ -35,6 +35,7 @@ class Span(Struct, frozen=True, array_like=True):
 
 
 EVERYTHING = Span(1, b"\0")
+NOTHING = Span(1, b"")
 
 
 def grain_for(count: int) -> int:

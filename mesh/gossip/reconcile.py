@@ -12,8 +12,8 @@ from msgspec import Struct
 from mesh.config import GossipConfig
 from mesh.crdt.board import Boards as HeldBoards
 from mesh.crdt.ledger import Ledger, Stored, StoreFailed
-from mesh.crdt.log import lacking
-from mesh.crdt.sums import EVERYTHING, Span, differing, grain_for, grain_of
+from mesh.crdt.log import lacking, unequal
+from mesh.crdt.sums import EVERYTHING, NOTHING, Span, differing, grain_for, grain_of
 from mesh.effects import Emit, GossipEffect, Stream
 from mesh.events import Connected, Disconnected, Received, Tick
 from mesh.gossip.incoming import Incoming, Merged, Progress
@@ -88,6 +88,7 @@ class Reconcile:
             case Disconnected(node):
                 self._outgoing.forget(node)
                 self._incoming.forget(node)
+                self._queue.pop(node, None)
                 return self._ask_next(now)
             case Received():
                 return self._on_message(event, now)
@@ -181,22 +182,24 @@ class Reconcile:
         if self._crossed(to[0], theirs.session, now):
             return []
         span = Span(of, differing(self._ledger.durable.sums(of), theirs.sums))
-        return [*self._name((span, theirs.session), to, bool(span.buckets), now)]
+        heads = self._ledger.durable.heads(span)
+        return [*self._name(heads, to, Heads((), bool(span.buckets), span, theirs.session), now)]
 
-    def _name(self, about: tuple[Span, int], to: tuple[NodeId, Address], reply: bool, now: float) -> Iterator[Stream]:
-        """Our heads in a span, in as many pages as they need."""
-        (span, session), (peer, at) = about, to
-        credit = self._incoming.credit(peer, session, now) if span.buckets else 0
-        for page, heads in pages(self._ledger.durable.heads(span), span):
-            yield Stream(peer, at, Heads(heads, reply, page, session, credit))
+    def _name(self, heads: tuple[Head, ...], to: tuple[NodeId, Address], empty: Heads, now: float) -> Iterator[Stream]:
+        """`heads` in as many pages as they need, each otherwise like `empty`."""
+        credit = self._incoming.credit(to[0], empty.session, now) if empty.span.buckets else 0
+        for span, some in pages(heads, empty.span):
+            yield Stream(*to, Heads(some, empty.reply, span, empty.session, credit))
 
     def _on_heads(self, to: tuple[NodeId, Address], theirs: Heads, now: float) -> list[Said]:
         effects: list[Said] = [*self._own_head(to[0], theirs)]
         if theirs.reply and self._crossed(to[0], theirs.session, now):
             return effects
         if theirs.reply:
-            effects += self._name((theirs.span, theirs.session), to, False, now)
-        stretches = lacking(self._ledger.durable.lines, theirs.heads, theirs.span)
+            answer = unequal(self._ledger.durable.heads(theirs.span), theirs.heads)
+            effects += self._name(answer, to, Heads((), False, theirs.span, theirs.session), now)
+        unnamed = theirs.span if theirs.reply else NOTHING
+        stretches = lacking(self._ledger.durable.lines, theirs.heads, unnamed)
         if stretches and theirs.credit:
             self._outgoing.begin(to, theirs, stretches, now)
             effects += self._outgoing.send_some()
@@ -204,11 +207,12 @@ class Reconcile:
         return [*effects, *self._forks(theirs)]
 
     def _own_head(self, peer: NodeId, theirs: Heads) -> Iterator[OwnHead]:
-        """What `peer` holds of this node's own writer. Where heads were compared by sums, what is not named is equal."""
+        """What `peer` holds of this node's own writer. Where heads were compared before, what is not named is equal."""
         writer, span = self._ledger.writer, theirs.span
-        if span.covers(writer):
-            own = [head for head in theirs.heads if head.writer == writer]
-            yield OwnHead(peer, max(own, key=lambda head: head.number, default=None))
+        named = [head for head in theirs.heads if head.writer == writer]
+        if named or (theirs.reply and span.covers(writer)):
+            newest = max(named, key=lambda head: head.number, default=None)
+            yield OwnHead(peer, newest if newest is not None and newest.number else None)
         elif not span.after and not span.until:
             line = self._ledger.durable.lines.get(writer)
             yield OwnHead(peer, line.have if line is not None else None)

@@ -130,7 +130,6 @@ class Node:
             fingerprint = read_fingerprint(reader)
             context = Context(read_lines(reader))
         members = self.loop.peer.roster.members()
-        progress = self.loop.peer.progress()
         return Health(
             name=self.name,
             node=self.identity.node.hex(),
@@ -144,8 +143,13 @@ class Node:
             uptime_s=round(self.loop.clock.now() - self._started, 3),
             storage=self.storage,
             held=sum(line.have.number - line.applied.number for line in context.lines.values()),
-            catching_up=CatchUp(progress.have, progress.wanted) if progress is not None else None,
+            catching_up=self.catching_up(),
         )
+
+    def catching_up(self) -> CatchUp | None:
+        """How far this node is in taking in much at once; None while little is missing."""
+        progress = self.loop.peer.progress()
+        return CatchUp(progress.have, progress.wanted) if progress is not None else None
 
     def listen(self, capacity: int = 1000) -> AbstractContextManager[trio.MemoryReceiveChannel[Announcement]]:
         """Everything that happens from now on. The channel is closed for a listener with more than `capacity` unread."""

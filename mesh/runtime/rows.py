@@ -45,7 +45,7 @@ class CatchUp(Struct, frozen=True):
 
 
 class Health(Struct, frozen=True):
-    """How this node is. `fingerprint` and `token` are of one committed state; `catching_up` is None when nothing much is missing."""
+    """How this node is. `fingerprint` and `token` are of one committed state; `catching_up` is None while little is missing."""
 
     name: str
     node: str

@@ -28,6 +28,7 @@ from mesh.crdt.fingerprint import read_fingerprint
 from mesh.crdt.ledger import Compose, Ledger, LedgerEvent, Merge, Retry, Stored, StoreFailed
 from mesh.crdt.log import Difference, lacking
 from mesh.crdt.replica import MemoryReplica, Table, Write
+from mesh.crdt.sums import EVERYTHING
 from mesh.crdt.view import StoredRecord, read_record
 from mesh.ids import NO_BATCH, Dot, Head, MeshId, NodeId, RecordId, WriterId
 from sim.trust import CheapTrust, certificate_for
@@ -113,7 +114,7 @@ class Site:
     def lacked_by(self, heads: Mapping[WriterId, int]) -> tuple[Batch, ...]:
         """The durable batches here that somebody with `heads` lacks."""
         difference = Difference()
-        difference.add(lacking(self.ledger.durable.lines, [Head(w, n, NO_BATCH) for w, n in heads.items()]))
+        difference.add(lacking(self.ledger.durable.lines, [Head(w, n, NO_BATCH) for w, n in heads.items()], EVERYTHING))
         batches: list[Batch] = []
         with self.disk.read() as reader:
             while difference:

@@ -5,6 +5,7 @@ Invariant: what is said arrives in order or is lost, as a test wants it; nothing
 
 from collections import deque
 from collections.abc import Callable
+from random import Random
 
 from mesh.crdt.board import Boards, read_delta
 from mesh.crdt.effects import Store
@@ -19,7 +20,7 @@ from mesh.ids import Boot, Head
 from mesh.messages import Batches, Digests, Message
 from mesh.messages import Boards as BoardsMessage
 from tests.crdt.site import MESH, NOON, Site
-from tests.gossip.circle import CONFIG, address, node, rng
+from tests.gossip.circle import CONFIG, address, node
 
 SPOKEN_MAX = 2_000  # Two peers that say more than this will never end.
 
@@ -31,7 +32,7 @@ class Side:
         self.name = name
         self.site = site or Site(name)
         self.boards = Boards(MESH, MemoryReplica())
-        self.core = Reconcile(node(name), self.site.ledger, self.boards, CONFIG, rng())
+        self.core = Reconcile(node(name), self.site.ledger, self.boards, CONFIG, Random(name))
         self.own: list[Head | None] = []
         self.told: list[Emit] = []
 
@@ -67,9 +68,7 @@ class Side:
     def _merge(self, received: Received, message: Batches, now: float) -> list[GossipEffect]:
         said = self.ledger.handle(Merge(received.sender, message.batches, message.certificates), NOON)
         ticket = next((effect.ticket for effect in said if isinstance(effect, Store)), None)
-        merged = Merged(
-            received.sender, received.at, message.session, message.more, len(message.batches), ticket
-        )
+        merged = Merged(received.sender, received.at, message.session, message.more, len(message.batches), ticket)
         effects = self.handle(merged, now)
         for store in (effect for effect in said if isinstance(effect, Store)):
             self.site.disk.write(store.writes)

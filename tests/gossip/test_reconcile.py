@@ -1,29 +1,22 @@
 """Reconcile: two peers become equal, at a cost that follows the difference."""
 
-from random import Random
-
 import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mesh.crdt.compose import Put
-from mesh.crdt.ledger import StoreFailed
-from mesh.crdt.log import LOOKS_MAX
-from mesh.effects import Emit, Stream
-from mesh.errors import MalformedMessage
+from mesh.effects import Emit
 from mesh.events import Tick
-from mesh.gossip.incoming import ANSWER_S, LONG_BATCHES, PATIENCE_S, WINDOW, Merged, Progress
-from mesh.gossip.outgoing import PARCEL_BATCHES, PARCEL_BYTES, SILENCE_S
-from mesh.gossip.reconcile import FEW, SETTLE_S, Ask, Differs, pages
+from mesh.gossip import showing
+from mesh.gossip.incoming import ANSWER_S
+from mesh.gossip.reconcile import SETTLE_S, Ask, Differs
 from mesh.ids import BatchHash, Boot, Head, RecordId
-from mesh.messages import HEADS_MAX, Batches, BoardVersion, Digests, Heads, HeadSums, More, Versions, VersionSums
+from mesh.messages import Batches, BoardVersion, Digests, Heads, Versions
 from mesh.messages import Boards as BoardsMessage
-from mesh.crdt.sums import EVERYTHING, Span
-from sim.trust import certificate_for
-from tests.crdt.site import MESH, NOON, STRANGER, Pen, Site, put
+from tests.crdt.site import STRANGER, Site
 from tests.gossip.circle import address, node
-from tests.gossip.sides import Side, Spoken, converse, talk
+from tests.gossip.sides import Side, talk
 from tests.gossip.transcript import check_transcript, line, said
 
 RECORD = RecordId("unit", "BTF/DIPOLE/1")
@@ -86,7 +79,8 @@ def test_large_boards_come_in_parcels_that_fit_a_frame() -> None:
         two.publish(1, size=200_000, owner=f"n{number}")
     parcels = [effect.message for _, effect in talk(one, two) if isinstance(effect.message, BoardsMessage)]
     assert len(parcels) > 1
-    assert all(sum(len(signed.body) for signed in parcel.deltas) <= PARCEL_BYTES for parcel in parcels)
+    assert all(sum(len(signed.body) for signed in parcel.deltas) <= showing.PARCEL_BYTES for parcel in parcels)
+    assert [parcel.more for parcel in parcels] == [True] * (len(parcels) - 1) + [False]
     assert one.boards.digest == two.boards.digest
 
 
@@ -102,6 +96,8 @@ def test_a_difference_is_given_time_to_settle_and_then_asked_about_once() -> Non
     (ask,) = one.handle(Tick(), at)
     assert isinstance(ask.message, Heads)
     assert one.handle(Tick(), at + 1) == []
+    assert one.core.deadline() == at + ANSWER_S
+    assert one.handle(Tick(), at + ANSWER_S) == []
     assert one.core.deadline() == float("inf")
 
 
@@ -123,8 +119,12 @@ def test_an_equal_digest_takes_an_earlier_difference_back() -> None:
 def test_gaps_are_asked_about_but_not_again_and_again() -> None:
     one = Side("a")
     ask = Ask(STRANGER, address("b"))
-    asked = [len(one.handle(ask, 10.0 + second)) for second in (0, 0.5, 0.9, 1.0, 1.5, 2.1)]
-    assert asked == [1, 0, 0, 1, 0, 1]
+    silent = ANSWER_S + 0.1
+    asked = []
+    for second in (0, 0.5, 0.9, 1.9, silent, silent + 0.9, 2 * silent):
+        one.handle(Tick(), 10.0 + second)
+        asked.append(len(one.handle(ask, 10.0 + second)))
+    assert asked == [1, 0, 0, 0, 1, 0, 1]
 
 
 def test_what_the_other_knows_of_our_own_writer_is_told() -> None:
