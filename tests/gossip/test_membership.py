@@ -9,7 +9,7 @@ from mesh.crdt.keys import BOOT
 from mesh.crdt.replica import Table, Write
 from mesh.effects import Emit, GossipEffect, Send, StoreLazily, Stream
 from mesh.events import Connected, Disconnected, Leave, Received, Tick
-from mesh.gossip.membership import Membership, boot_write
+from mesh.gossip.membership import PAGE_BYTES, Membership, boot_write
 from mesh.ids import Boot
 from mesh.messages import Ack, Claim, Digests, Gossip, Message, Ping, PingRequest, RosterPage, Standing
 from tests.gossip.circle import CONFIG, NAMES, accusation, address, claim, node, rng, roster, sign, signed
@@ -170,6 +170,19 @@ def test_a_page_is_answered_with_a_page_only_when_asked() -> None:
     (answer,) = heard(core, RosterPage((), (), True))
     assert not answer.message.reply
     assert heard(core, RosterPage((), (), False)) == []
+
+
+def test_a_roster_larger_than_a_page_comes_in_pages_of_which_the_last_asks() -> None:
+    core = alone("bob")
+    for number in range(6):
+        said = msgspec.structs.replace(claim(f"n{number}"), api="h" * (PAGE_BYTES // 4))
+        core.roster.hear(sign(said), 0.0)
+    pages = [effect.message for effect in core.handle(Connected(node("bob"), address("bob"), True), 0.0)]
+    assert len(pages) > 1
+    assert [page.reply for page in pages] == [False] * (len(pages) - 1) + [True]
+    claims = [claim for page in pages for claim in page.claims]
+    assert claims == list(core.roster.page()[0])
+    assert all(sum(len(claim.body) for claim in page.claims) <= PAGE_BYTES for page in pages)
 
 
 def test_a_forged_piece_is_told_and_takes_nothing_from_what_is_true() -> None:
