@@ -16,6 +16,7 @@ from mesh.messages import Heads, More
 
 WINDOW = 3  # Parcels under way: one is on the wire while one is merged and one is stored.
 LONG_BATCHES = 1_000  # A pull of so many is worth showing, and one at a time is enough.
+WANTED_MAX = 2**53  # A liar's numbers are shown to people too, as JSON.
 ANSWER_S = 2.0  # The first answer takes a round trip and the other side's slice of work.
 PATIENCE_S = 5.0  # A parcel over a line of one megabit takes a second.
 AVOID_S = 60.0  # A peer that promised and did not send is asked last for so long.
@@ -121,7 +122,7 @@ class Incoming:
         if pull is None or pull.session != heads.session:
             return []
         ahead = [h.number - (lines[h.writer].have.number if h.writer in lines else 0) for h in heads.heads]
-        pull.wanted = (pull.wanted or 0) + sum(number for number in ahead if number > 0)
+        pull.wanted = min(WANTED_MAX, (pull.wanted or 0) + sum(number for number in ahead if number > 0))
         pull.moved_at = now
         if not pull.wanted and not heads.span.until:
             del self._pulls[peer]

@@ -4,7 +4,7 @@ from mesh.crdt.ledger import StoreFailed
 from mesh.crdt.sums import EVERYTHING
 from mesh.effects import Stream
 from mesh.events import Tick
-from mesh.gossip.incoming import LONG_BATCHES, PATIENCE_S, WINDOW, Progress
+from mesh.gossip.incoming import LONG_BATCHES, PATIENCE_S, WANTED_MAX, WINDOW, Progress
 from mesh.gossip.reconcile import Differs
 from mesh.ids import BatchHash, Head, WriterId
 from mesh.messages import Heads, Message
@@ -102,3 +102,11 @@ def test_a_failed_disk_asks_for_no_more_and_a_later_difference_begins_again() ->
     assert one.core.deadline() == float("inf")
     talk(one, two)
     assert one.site.log() == two.site.log()
+
+
+def test_what_a_liar_claims_can_still_be_shown() -> None:
+    one = Side("a")
+    promise(one, "bob", number=2**64 - 1)
+    progress = one.core.progress()
+    assert progress is not None
+    assert progress.wanted == WANTED_MAX

@@ -12,6 +12,7 @@ from mesh.events import Connected, Disconnected, Leave, Received, Tick
 from mesh.gossip.membership import PAGE_BYTES, Membership, boot_write
 from mesh.ids import Boot
 from mesh.messages import Ack, Claim, Digests, Gossip, Message, Ping, PingRequest, RosterPage, Standing
+from mesh.security.trust import fingerprint
 from tests.gossip.circle import CONFIG, NAMES, accusation, address, claim, node, rng, roster, sign, signed
 from tests.gossip.transcript import check_transcript, line, name_of
 
@@ -174,9 +175,10 @@ def test_a_page_is_answered_with_a_page_only_when_asked() -> None:
 
 def test_a_roster_larger_than_a_page_comes_in_pages_of_which_the_last_asks() -> None:
     core = alone("bob")
-    for number in range(6):
-        said = msgspec.structs.replace(claim(f"n{number}"), api="h" * (PAGE_BYTES // 4))
-        core.roster.hear(sign(said), 0.0)
+    for number in range(PAGE_BYTES // 7_000 + 9):
+        said = claim(f"n{number:03}".ljust(60, "-"))
+        key = said.key.ljust(7_000, b"-")
+        core.roster.hear(sign(msgspec.structs.replace(said, key=key, node=fingerprint(key))), 0.0)
     pages = [effect.message for effect in core.handle(Connected(node("bob"), address("bob"), True), 0.0)]
     assert len(pages) > 1
     assert [page.reply for page in pages] == [False] * (len(pages) - 1) + [True]
