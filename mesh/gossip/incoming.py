@@ -86,10 +86,6 @@ class Incoming:
         """Whether `peer` is sending us much."""
         return peer in self._pulls and self._pulls[peer].long
 
-    def any_long(self) -> bool:
-        """Whether anybody is sending us much."""
-        return any(pull.long for pull in self._pulls.values())
-
     def avoids(self, peer: NodeId, now: float) -> bool:
         """Whether `peer` has lately promised what it did not send."""
         return now < self._avoided.get(peer, now)
@@ -121,9 +117,10 @@ class Incoming:
         pull = self._pulls.get(peer)
         if pull is None or pull.session != heads.session:
             return []
+        if pull.wanted is None:
+            pull.moved_at = now  # Once: who goes on promising is no better for it.
         ahead = [h.number - (lines[h.writer].have.number if h.writer in lines else 0) for h in heads.heads]
         pull.wanted = min(WANTED_MAX, (pull.wanted or 0) + sum(number for number in ahead if number > 0))
-        pull.moved_at = now
         if not pull.wanted and not heads.span.until:
             del self._pulls[peer]
         return self._tell(peer, pull, lines, now)

@@ -110,3 +110,13 @@ def test_what_a_liar_claims_can_still_be_shown() -> None:
     progress = one.core.progress()
     assert progress is not None
     assert progress.wanted == WANTED_MAX
+
+
+def test_promising_again_and_again_buys_no_time() -> None:
+    one = Side("a")
+    (ask,) = promise(one, "bob")
+    at = one.core.deadline()
+    head = Head(WriterId(b"another writer.."), 9, BatchHash(bytes(32)))
+    assert isinstance(ask, Heads)
+    one.hear("bob", Heads((head,), False, EVERYTHING, ask.session, WINDOW), now=at / 2)
+    assert one.core.deadline() == at
