@@ -45,7 +45,7 @@ class Boot(Struct, frozen=True, array_like=True, order=True):
     noise: int
 
 
-class Dot(Struct, frozen=True, array_like=True, order=True):
+class Dot(Struct, frozen=True, array_like=True, order=True, gc=False):
     """One change: `index` in batch `number` of `writer`; `mark` is the first 8 bytes of that batch's hash.
 
     The mark keeps two changes apart even where a copied disk reused a number.
@@ -60,7 +60,7 @@ class Dot(Struct, frozen=True, array_like=True, order=True):
         return f"{self.writer.hex()}.{self.number}.{self.index}.{self.mark.hex()}"
 
 
-class Head(Struct, frozen=True, array_like=True, order=True):
+class Head(Struct, frozen=True, array_like=True, order=True, gc=False):
     """The newest batch of a writer that somebody has, or that a batch depends on."""
 
     writer: WriterId
@@ -68,7 +68,7 @@ class Head(Struct, frozen=True, array_like=True, order=True):
     hash: BatchHash
 
 
-class RecordId(Struct, frozen=True, array_like=True, order=True):
+class RecordId(Struct, frozen=True, array_like=True, order=True, gc=False):
     """A record's collection (`unit`) and key (`BTF/DIPOLE/DHSTB001`)."""
 
     collection: str

@@ -4,29 +4,47 @@ Invariant: a cell's live siblings are the applied changes of that cell that no a
 writer has not changed again; so the view is a pure function of the set of applied batches.
 """
 
-from collections.abc import Callable
+from msgspec import Struct
 
 from mesh.crdt.batch import Change, Kind, OpenBatch
-from mesh.crdt.cell import Cell, Sibling, decode_cell, encode_cell, ranked
+from mesh.crdt.cell import Cell, Sibling, decode_cell, encode_alone, encode_cell, ranked
+from mesh.crdt.fates import Applied
 from mesh.crdt.fingerprint import bucket_of, weigh
-from mesh.crdt.keys import cell_key
-from mesh.crdt.replica import Reader, Table, Write
+from mesh.crdt.replica import Rows
 from mesh.ids import MeshId
 
+FRESH = (Kind.PUT, Kind.CLEAR)  # On an empty cell they leave just themselves, whatever they name in `over`.
 
-def apply_batch(reader: Reader, put: Callable[[Write], None], mesh: MeshId, opened: OpenBatch) -> list[tuple[int, int]]:
-    """Turn the changes of a batch into writes of cells. `reader` must see each write as soon as it is put.
 
-    Returns by how much each change moves which bucket of the fingerprint.
-    """
+class Outcome(Struct, frozen=True):
+    """The cells that a batch leaves behind, and by how much it moves which buckets of the fingerprint, change by change."""
+
+    cells: Rows
+    shifts: list[tuple[int, int]]
+
+
+def apply_batch(mesh: MeshId, opened: OpenBatch, applied: Applied) -> Outcome:
+    """Carry out the changes of a batch on the cells that its verdict was made on."""
+    content, before = opened.content, applied.rows
+    writer, number, mark, stamp, author = content.writer, content.number, opened.hash[:8], content.stamp, content.author
+    cells: Rows = {}
     shifts: list[tuple[int, int]] = []
-    for index, change in enumerate(opened.content.changes):
-        key = cell_key(change.record, change.field)
-        before = decode_cell(reader.get(Table.CELLS, key))
-        after = change_cell(before, change, sibling_of(opened, index))
-        put(Write(Table.CELLS, key, encode_cell(after) if after else None))
-        shifts.append((bucket_of(key), _weight_of_change(mesh, key, before, after)))
-    return shifts
+    for index, key in enumerate(applied.keys):
+        change = content.changes[index]
+        if key not in before and change.kind in FRESH:  # As in every bulk load, so without the detour over `Sibling`s.
+            row = encode_alone((writer, number, index, mark), stamp, author, change.kind, change.value)
+            cells[key], by = row, weigh(mesh, key, row)
+        else:
+            cells[key], by = _change_row(mesh, key, before.get(key), change, sibling_of(opened, index))
+        shifts.append((bucket_of(key), by))
+    return Outcome(cells, shifts)
+
+
+def _change_row(mesh: MeshId, key: bytes, row: bytes | None, change: Change, made: Sibling) -> tuple[bytes | None, int]:
+    """The row of a cell after a change, and by how much its bucket moves."""
+    before = decode_cell(row)
+    after = change_cell(before, change, made)
+    return encode_cell(after) if after else None, _weight_of_change(mesh, key, before, after)
 
 
 def sibling_of(opened: OpenBatch, index: int) -> Sibling:
@@ -46,6 +64,6 @@ def change_cell(before: Cell, change: Change, made: Sibling) -> Cell:
 
 
 def _weight_of_change(mesh: MeshId, key: bytes, before: Cell, after: Cell) -> int:
-    come = [weigh(mesh, key, sibling) for sibling in after if sibling not in before]
-    gone = [weigh(mesh, key, sibling) for sibling in before if sibling not in after]
+    come = [weigh(mesh, key, encode_cell((sibling,))) for sibling in after if sibling not in before]
+    gone = [weigh(mesh, key, encode_cell((sibling,))) for sibling in before if sibling not in after]
     return sum(come) - sum(gone)

@@ -33,7 +33,7 @@ class Kind(IntEnum):
     RESTORE = 3
 
 
-class Change(Struct, frozen=True, array_like=True):
+class Change(Struct, frozen=True, array_like=True, gc=False):
     """One change of one cell. `over` names the live siblings that the writer saw and replaces.
 
     `value` is msgpack for PUT and empty otherwise. BURY and RESTORE speak of the record: their field is "".
@@ -46,7 +46,7 @@ class Change(Struct, frozen=True, array_like=True):
     over: tuple[Dot, ...]
 
 
-class Envelope(Struct, frozen=True, array_like=True):
+class Envelope(Struct, frozen=True, array_like=True, gc=False):
     """The part of the content that every future version keeps in place, so that newer batches can be held and passed on.
 
     `stamp` is a hybrid clock's; `after` names the frontier of what the author's replica had applied.
@@ -66,7 +66,7 @@ class Envelope(Struct, frozen=True, array_like=True):
     after: tuple[Head, ...]
 
 
-class Content(Envelope, frozen=True, array_like=True):
+class Content(Envelope, frozen=True, array_like=True, gc=False):
     """What a writer signs.
 
     `about` holds what the author wants to say of the batch as a whole: `reason`, `intent`; unknown keys pass through.
@@ -76,7 +76,7 @@ class Content(Envelope, frozen=True, array_like=True):
     about: dict[str, str]
 
 
-class Batch(Struct, frozen=True, array_like=True):
+class Batch(Struct, frozen=True, array_like=True, gc=False):
     """A batch as it travels and is stored: the content's bytes, and the signature of its writer's node over them."""
 
     content: bytes
@@ -88,7 +88,7 @@ _decode_envelope = msgspec.msgpack.Decoder(Envelope).decode
 _decode_batch = msgspec.msgpack.Decoder(Batch).decode
 
 
-class OpenBatch(Struct, frozen=True):
+class OpenBatch(Struct, frozen=True, gc=False):
     """A batch together with what its bytes say. `content.changes` is empty where the semantics are newer than ours."""
 
     batch: Batch
@@ -172,14 +172,24 @@ def read_envelope(batch: Batch) -> Envelope:
 
 
 def _read_content(raw: bytes) -> Content:
-    envelope = _decode_envelope(raw)
-    if envelope.semantics > SEMANTICS:
-        known = {name: getattr(envelope, name) for name in Envelope.__struct_fields__}
-        return Content(**known, changes=(), about={})
-    content = _decode_content(raw)
+    try:
+        content = _decode_content(raw)
+    except (msgspec.MsgspecError, RecursionError, UnicodeError, OverflowError):
+        if _decode_envelope(raw).semantics <= SEMANTICS:
+            raise
+        return _unread(raw)
+    if content.semantics > SEMANTICS:
+        return _unread(raw)
     if encode_content(content) != raw:
         raise MalformedMessage("the content of a batch is not in its canonical encoding")
     return content
+
+
+def _unread(raw: bytes) -> Content:
+    """The content of a batch under rules that we don't know: nothing but its envelope is looked at."""
+    envelope = _decode_envelope(raw)
+    known = {name: getattr(envelope, name) for name in Envelope.__struct_fields__}
+    return Content(**known, changes=(), about={})
 
 
 def _check_shape(content: Content, mesh: MeshId) -> None:
@@ -197,6 +207,6 @@ def _check_shape(content: Content, mesh: MeshId) -> None:
     if len(content.changes) > CHANGES_MAX or len(content.after) > AFTER_MAX:
         raise MalformedMessage(f"a batch names at most {CHANGES_MAX} changes and {AFTER_MAX} heads")
     heads = all(len(h.writer) == 16 and len(h.hash) == 32 and 1 <= h.number < 2**63 for h in content.after)
-    dots = (dot for change in content.changes for dot in change.over)
+    dots = [dot for change in content.changes if change.over for dot in change.over]
     if not heads or not all(len(d.writer) == 16 and len(d.mark) == 8 and d.number >= 1 for d in dots):
         raise MalformedMessage("a head or a dot in a batch is out of range")

@@ -9,10 +9,10 @@ import msgspec
 from msgspec import Struct
 
 from mesh.crdt.batch import Kind
-from mesh.ids import Dot
+from mesh.ids import Dot, WriterId
 
 
-class Sibling(Struct, frozen=True, array_like=True):
+class Sibling(Struct, frozen=True, array_like=True, gc=False):
     """One live value of a cell. For a bury, `over` holds the dots in the record that it was made over."""
 
     dot: Dot
@@ -32,6 +32,11 @@ _decode = msgspec.msgpack.Decoder(tuple[Sibling, ...]).decode
 def encode_cell(cell: Cell) -> bytes:
     """A cell as one row of CELLS."""
     return _encode(cell)
+
+
+def encode_alone(dot: tuple[WriterId, int, int, bytes], stamp: int, author: str, kind: Kind, value: bytes) -> bytes:
+    """The row of a cell with this one sibling, without making the sibling: most fields are written once."""
+    return _encode(((dot, stamp, author, int(kind), value, ()),))
 
 
 def decode_cell(row: bytes | None) -> Cell:

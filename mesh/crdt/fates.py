@@ -9,14 +9,17 @@ from msgspec import Struct
 
 from mesh.crdt.batch import SEMANTICS, Change, Kind, OpenBatch, decode_batch, open_batch
 from mesh.crdt.cell import decode_cell
-from mesh.crdt.keys import batch_key, cell_key, name_fault
+from mesh.crdt.keys import batch_key, field_fault, record_fault, record_prefix
 from mesh.crdt.lines import Lines
 from mesh.crdt.replica import Reader, Table
 from mesh.ids import Dot, MeshId, WriterId
 
 
 class Applied(Struct, frozen=True):
-    """All changes take effect."""
+    """All changes take effect, on the cells with these keys, one per change; `rows` are those that are there already."""
+
+    keys: list[bytes]
+    rows: dict[bytes, bytes]
 
 
 class Void(Struct, frozen=True):
@@ -52,36 +55,65 @@ def judge(reader: Reader, lines: Lines, mesh: MeshId, opened: OpenBatch) -> Verd
 
 def _missing(lines: Lines, opened: OpenBatch) -> Held | None:
     """The first dependency that is not applied here. Every dot in `over` is one too."""
-    needed = [(head.writer, head.number) for head in opened.content.after]
-    needed += [(dot.writer, dot.number) for change in opened.content.changes for dot in change.over]
-    for writer, number in needed:
-        if writer == opened.content.writer and number >= opened.content.number:
-            continue  # A batch that names itself or its own future is void, not waiting.
-        line = lines.get(writer)
-        if line is None or line.applied.number < number:
-            return Held(f"waits for batch {number} of writer {writer.hex()}", (writer, number))
+    content = opened.content
+    for head in content.after:
+        if waiting := _waiting(lines, opened, head.writer, head.number):
+            return waiting
+    for change in content.changes:
+        for dot in change.over:
+            if waiting := _waiting(lines, opened, dot.writer, dot.number):
+                return waiting
+    return None
+
+
+def _waiting(lines: Lines, opened: OpenBatch, writer: WriterId, number: int) -> Held | None:
+    if writer == opened.content.writer and number >= opened.content.number:
+        return None  # A batch that names itself or its own future is void, not waiting.
+    line = lines.get(writer)
+    if line is None or line.applied.number < number:
+        return Held(f"waits for batch {number} of writer {writer.hex()}", (writer, number))
     return None
 
 
 def _judge_changes(reader: Reader, mesh: MeshId, opened: OpenBatch) -> Verdict:
-    seen: set[bytes] = set()
-    for change in opened.content.changes:
-        if fault := _change_fault(change):
+    changes = opened.content.changes
+    keys: list[bytes] = []
+    record, prefix = None, b""
+    for change in changes:
+        if change.record != record:  # The changes of a record mostly stand together.
+            record, prefix = change.record, record_prefix(change.record)
+            if fault := record_fault(record):
+                return Void(fault)
+        field = change.field.encode()
+        if fault := field_fault(field) or _change_fault(change):
             return Void(fault)
-        key = cell_key(change.record, change.field)
-        if key in seen:
-            return Void(f"it changes {change.record} {change.field!r} twice")
-        seen.add(key)
-        live = {sibling.dot for sibling in decode_cell(reader.get(Table.CELLS, key))}
-        for dot in change.over:
-            if dot not in live and (verdict := _judge_dot(reader, mesh, opened, change, dot)):
-                return verdict
-    return Applied()
+        keys.append(prefix + field)
+    if len(set(keys)) < len(keys):
+        return _void_of_twice(changes, keys)
+    rows = reader.find(Table.CELLS, keys)
+    for change, key in zip(changes, keys, strict=True):
+        if change.over and (verdict := _judge_over(reader, mesh, opened, change, rows.get(key))):
+            return verdict
+    return Applied(keys, rows)
+
+
+def _void_of_twice(changes: tuple[Change, ...], keys: list[bytes]) -> Void:
+    again = next(change for index, change in enumerate(changes) if keys[index] in keys[:index])
+    return Void(f"it changes {again.record} {again.field!r} twice")
+
+
+def _judge_over(
+    reader: Reader, mesh: MeshId, opened: OpenBatch, change: Change, row: bytes | None
+) -> Void | Held | None:
+    """Whether a change names only what was in its cell, whose present `row` is given."""
+    live = [sibling.dot for sibling in decode_cell(row)]
+    for dot in change.over:
+        if dot not in live and (verdict := _judge_dot(reader, mesh, opened, change, dot)):
+            return verdict
+    return None
 
 
 def _change_fault(change: Change) -> str | None:
-    if fault := name_fault(change.record, change.field):
-        return fault
     if (change.kind in (Kind.BURY, Kind.RESTORE)) != (change.field == ""):
         return "bury and restore speak of a record, put and clear of a field"
     if change.kind is not Kind.PUT:
@@ -93,6 +125,7 @@ def _no_extension(code: int, data: memoryview) -> object:
     raise ValueError(f"extension type {code}")
 
 
+_SCALARS = frozenset((str, int, float, bool, type(None)))  # Every one that msgpack can hold can be shown as JSON.
 _decode_value = msgspec.msgpack.Decoder(ext_hook=_no_extension).decode
 
 
@@ -102,6 +135,8 @@ def value_fault(value: bytes) -> str | None:
         decoded = _decode_value(value)
     except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
         return f"a value is not a msgpack value: {error}"
+    if type(decoded) in _SCALARS:
+        return None
     try:
         msgspec.json.encode(decoded)
     except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:

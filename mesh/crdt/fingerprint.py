@@ -1,12 +1,12 @@
 """The fingerprint of a replica's live state: equal contexts must mean equal fingerprints.
 
-Invariant: a bucket is the sum, modulo 2^256, of keyed hashes of (cell, dot, value hash) over the live siblings whose cell falls
+Invariant: a bucket is the sum, modulo 2^256, of keyed hashes of (dot, value, cell) over the live siblings whose cell falls
 into it; so it does not depend on the order of arrival and is kept by two additions per change. It is no security proof.
 """
 
 from hashlib import blake2b, sha256
+from zlib import crc32
 
-from mesh.crdt.cell import Sibling, encode_cell
 from mesh.crdt.replica import Reader, Table
 from mesh.ids import MeshId
 
@@ -15,14 +15,16 @@ _MODULUS = 1 << 256
 
 
 def bucket_of(cell_key: bytes) -> int:
-    """The bucket of a cell, 0 to 255."""
-    return blake2b(cell_key, digest_size=1).digest()[0]
+    """The bucket of a cell, 0 to 255. Spreads evenly and is cheap; nothing rests on its being hard to predict."""
+    return crc32(cell_key) & 0xFF
 
 
-def weigh(mesh: MeshId, cell_key: bytes, sibling: Sibling) -> int:
-    """What one live sibling adds to its bucket."""
-    value = sha256(encode_cell((sibling,))).digest()
-    return int.from_bytes(blake2b(cell_key + value, key=mesh, digest_size=32).digest(), "big")
+def weigh(mesh: MeshId, cell_key: bytes, alone: bytes) -> int:
+    """What one live sibling adds to its bucket. `alone` is the row of a cell that holds this sibling and no other.
+
+    One keyed hash covers the dot, the value and the cell: the row says where it ends, so no other pair gives the same bytes.
+    """
+    return int.from_bytes(blake2b(alone + cell_key, key=mesh, digest_size=32).digest(), "big")
 
 
 def shift(bucket: bytes | None, by: int) -> bytes:

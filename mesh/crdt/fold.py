@@ -15,8 +15,8 @@ from mesh.crdt.fates import Applied, Held, Verdict, Void, judge
 from mesh.crdt.fingerprint import shift
 from mesh.crdt.keys import batch_key
 from mesh.crdt.lines import Context, Line, line_write
-from mesh.crdt.overlay import Overlay, Staging
-from mesh.crdt.replica import Reader, Table, Write
+from mesh.crdt.overlay import Overlay
+from mesh.crdt.replica import Reader, Rows, Table, Write
 from mesh.errors import MalformedMessage
 from mesh.ids import NO_BATCH, CertificateHash, Head, MeshId, WriterId, short
 from mesh.security.trust import Certificate, Trust
@@ -70,9 +70,10 @@ class Fold:
         """Add what is written once however many batches moved it: the lines of writers, and the buckets of the fingerprint."""
         for line in self.moved.values():
             self.put(line_write(line))
-        for bucket, by in self._shifts.items():
-            key = bytes([bucket])
-            self.put(Write(Table.BUCKETS, key, shift(self._reader.get(Table.BUCKETS, key), by)))
+        shifts = {bytes([bucket]): by for bucket, by in self._shifts.items()}
+        buckets = self._reader.find(Table.BUCKETS, shifts)
+        moved: Rows = {key: shift(buckets.get(key), by) for key, by in shifts.items()}
+        self._place.overlay.put_all(self._ticket, Table.BUCKETS, moved)
 
     def admit_certificate(self, raw: bytes) -> None:
         """Keep a certificate that is not known yet."""
@@ -176,7 +177,7 @@ class Fold:
     def _settle(self, opened: OpenBatch) -> None:
         """Give the batch that follows on its writer's applied head its fate."""
         match self._try(opened):
-            case Applied():
+            case Applied(_, _):
                 self._count(opened)
                 self.visible.append(opened)
             case Void(reason):
@@ -187,17 +188,15 @@ class Fold:
                 self._record_fate(opened, "held", reason)
 
     def _try(self, opened: OpenBatch) -> Verdict:
-        staging = Staging(self._reader)
-        shifts: list[tuple[int, int]] = []
         try:
             verdict = judge(self._reader, self._place.context.lines, self._place.mesh, opened)
-            if isinstance(verdict, Applied):
-                shifts = apply_batch(staging, staging.put, self._place.mesh, opened)
+            if not isinstance(verdict, Applied):
+                return verdict
+            outcome = apply_batch(self._place.mesh, opened, verdict)
         except Exception as error:  # One batch that we cannot digest may hold up its writer; it may not stop a peer.
             return Held(f"applying it failed: {type(error).__name__}: {error}")
-        for write in staging.writes():
-            self.put(write)
-        for bucket, by in shifts:
+        self._place.overlay.put_all(self._ticket, Table.CELLS, outcome.cells)
+        for bucket, by in outcome.shifts:
             self._shifts[bucket] = self._shifts.get(bucket, 0) + by
         return verdict
 

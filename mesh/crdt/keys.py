@@ -9,6 +9,8 @@ COLLECTION_BYTES_MAX = 32
 RECORD_KEY_BYTES_MAX = 240
 FIELD_BYTES_MAX = 230  # 32 + 240 + 230 and two separators fit a key (replica.KEY_BYTES_MAX).
 
+NUL_FAULT = "a name holds no NUL"
+
 ERA = b"era"  # META: the nonce of this node's writer.
 BOOT = b"boot"  # META: the newest boot of this node.
 OPENS = b"opens"  # META: how often this database was opened; compared with a counter outside of it.
@@ -47,12 +49,20 @@ def split_cell_key(key: bytes) -> tuple[RecordId, str]:
 
 def name_fault(record: RecordId, field: str) -> str | None:
     """Why these names cannot be a cell's, or None. Depends on the names alone, so that every replica says the same."""
+    return record_fault(record) or field_fault(field.encode())
+
+
+def record_fault(record: RecordId) -> str | None:
+    """Why these names cannot be a record's, or None."""
     if not 1 <= len(record.collection.encode()) <= COLLECTION_BYTES_MAX:
         return f"a collection has 1 to {COLLECTION_BYTES_MAX} bytes"
     if not 1 <= len(record.key.encode()) <= RECORD_KEY_BYTES_MAX:
         return f"a key has 1 to {RECORD_KEY_BYTES_MAX} bytes"
-    if len(field.encode()) > FIELD_BYTES_MAX:
+    return NUL_FAULT if "\0" in record.collection or "\0" in record.key else None
+
+
+def field_fault(field: bytes) -> str | None:
+    """Why this name, in UTF-8, cannot be a field's, or None."""
+    if len(field) > FIELD_BYTES_MAX:
         return f"a field has at most {FIELD_BYTES_MAX} bytes"
-    if "\0" in record.collection + record.key + field:
-        return "a name holds no NUL"
-    return None
+    return NUL_FAULT if 0 in field else None

@@ -4,10 +4,10 @@ Invariant: a key is looked up in the newest write that is not stored yet, then i
 from that ticket on, so that composing and merging never build on what is lost.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
-from mesh.crdt.replica import Reader, Replica, Table, Write
+from mesh.crdt.replica import Reader, Replica, Rows, Table, Write
 
 
 class Overlay:
@@ -15,8 +15,11 @@ class Overlay:
 
     def __init__(self, replica: Replica) -> None:
         self._replica = replica
-        self._pending: dict[Table, dict[bytes, tuple[int, bytes | None]]] = {t: {} for t in Table}
-        self._tickets: dict[int, dict[tuple[Table, bytes], bytes | None]] = {}
+        self._pending: dict[Table, Rows] = {table: {} for table in Table}
+        self._newest: dict[Table, dict[bytes, int]] = {
+            table: {} for table in Table
+        }  # Which ticket a pending row is of.
+        self._tickets: dict[int, dict[Table, Rows]] = {}
 
     @property
     def tickets(self) -> list[int]:
@@ -25,25 +28,38 @@ class Overlay:
 
     def put(self, ticket: int, write: Write) -> None:
         """Lay one write of `ticket` over the replica."""
-        self._tickets.setdefault(ticket, {})[write.table, write.key] = write.value
-        self._pending[write.table][write.key] = (ticket, write.value)
+        self.put_all(ticket, write.table, {write.key: write.value})
+
+    def put_all(self, ticket: int, table: Table, rows: Rows) -> None:
+        """Lay `rows` of one table over the replica, as writes of `ticket`; None deletes."""
+        if not rows:
+            return
+        self._tickets.setdefault(ticket, {}).setdefault(table, {}).update(rows)
+        self._pending[table].update(rows)
+        self._newest[table].update(dict.fromkeys(rows, ticket))
 
     def writes(self, ticket: int) -> tuple[Write, ...]:
         """All writes of `ticket`, one per key."""
-        return tuple(Write(table, key, value) for (table, key), value in self._tickets.get(ticket, {}).items())
+        tables = self._tickets.get(ticket, {})
+        return tuple([Write(table, key, value) for table, rows in tables.items() for key, value in rows.items()])
 
     def stored(self, ticket: int) -> None:
         """The disk has the writes of `ticket`."""
-        for table, key in self._tickets.pop(ticket, {}):
-            entry = self._pending[table].get(key)
-            if entry is not None and entry[0] == ticket:
-                del self._pending[table][key]
+        tables = self._tickets.pop(ticket, {})
+        if not self._tickets:
+            self.drop()
+            return
+        for table, rows in tables.items():
+            pending, newest = self._pending[table], self._newest[table]
+            for key in [key for key in rows if newest.get(key) == ticket]:
+                del pending[key], newest[key]
 
     def drop(self) -> None:
         """Forget everything under way: the oldest ticket failed, and the rest builds on it."""
         self._tickets.clear()
-        for rows in self._pending.values():
-            rows.clear()
+        for table in Table:
+            self._pending[table].clear()
+            self._newest[table].clear()
 
     @contextmanager
     def read(self) -> Iterator[Reader]:
@@ -52,39 +68,22 @@ class Overlay:
             yield _OverlayReader(self._pending, below)
 
 
-class Staging:
-    """The writes of one batch while it is applied: seen at once by the batch itself, and dropped whole if applying fails."""
-
-    def __init__(self, below: Reader) -> None:
-        self._below = below
-        self._staged: dict[tuple[Table, bytes], Write] = {}
-
-    def get(self, table: Table, key: bytes) -> bytes | None:
-        write = self._staged.get((table, key))
-        return write.value if write is not None else self._below.get(table, key)
-
-    def scan(self, table: Table, prefix: bytes = b"", after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-        raise AssertionError("applying a batch reads single cells only")
-
-    def put(self, write: Write) -> None:
-        """Stage one write."""
-        self._staged[write.table, write.key] = write
-
-    def writes(self) -> list[Write]:
-        """What was staged, one write per key."""
-        return list(self._staged.values())
-
-
 class _OverlayReader:
-    def __init__(self, pending: dict[Table, dict[bytes, tuple[int, bytes | None]]], below: Reader) -> None:
+    def __init__(self, pending: dict[Table, Rows], below: Reader) -> None:
         self._pending = pending
         self._below = below
 
     def get(self, table: Table, key: bytes) -> bytes | None:
-        entry = self._pending[table].get(key)
-        if entry is not None:
-            return entry[1]
-        return self._below.get(table, key)
+        rows = self._pending[table]
+        return rows[key] if key in rows else self._below.get(table, key)
+
+    def find(self, table: Table, keys: Collection[bytes]) -> dict[bytes, bytes]:
+        rows = self._pending[table]
+        if rows.keys().isdisjoint(keys):
+            return self._below.find(table, keys)
+        found = self._below.find(table, [key for key in keys if key not in rows])
+        above = [(key, rows[key]) for key in keys if key in rows]
+        return found | {key: value for key, value in above if value is not None}
 
     def scan(self, table: Table, prefix: bytes = b"", after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         rows = self._pending[
@@ -105,7 +104,7 @@ class _OverlayReader:
                 continue
             if lower is not None and lower[0] == upper:
                 lower = next(below, None)
-            value = self._pending[table][upper][1]
+            value = self._pending[table][upper]
             if value is not None:
                 yield upper, value
             upper = next(above, None)

@@ -6,14 +6,14 @@ wrong on the disk is a StorageError, and then nothing of the transaction is in t
 
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
 import lmdb
 
-from mesh.crdt.replica import KEY_BYTES_MAX, Reader, Table, Write
+from mesh.crdt.replica import KEY_BYTES_MAX, Reader, Rows, Table, Write
 from mesh.errors import StorageError
 from mesh.ids import MeshId
 from mesh.storage.faults import explained
@@ -37,6 +37,12 @@ class Snapshot:
             return None
         return self._reading.get(key, db=self._databases[table])
 
+    def find(self, table: Table, keys: Collection[bytes]) -> dict[bytes, bytes]:
+        """The values of those `keys` that are there."""
+        possible = [key for key in keys if 0 < len(key) <= KEY_BYTES_MAX]
+        with self._reading.cursor(db=self._databases[table]) as cursor:
+            return dict(cursor.getmulti(possible))
+
     def scan(self, table: Table, prefix: bytes = b"", after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """Pairs whose key starts with `prefix` and is greater than `after`, in byte order of the keys."""
         start = max(prefix, after)[:KEY_BYTES_MAX]
@@ -59,15 +65,23 @@ class Change:
         self.size = 0
 
     def apply(self, writes: Iterable[Write]) -> None:
-        """Add `writes`, in order. Raises lmdb.Error; the transaction is then lost as a whole."""
+        """Add `writes`; the last one of a key wins. Raises lmdb.Error; the transaction is then lost as a whole."""
+        tables: dict[Table, Rows] = {}
         for write in writes:
-            database = self._databases[write.table]
-            if write.value is None:
-                self._changing.delete(write.key, db=database)
-            else:
-                self._changing.put(write.key, write.value, db=database)
-                self.size += len(write.value)
-            self.size += len(write.key)
+            tables.setdefault(write.table, {})[write.key] = write.value
+        for table, rows in tables.items():
+            self._apply(table, rows)
+
+    def _apply(self, table: Table, rows: Rows) -> None:
+        """Write rows of one table in the order of their keys, which walks the tree once."""
+        database = self._databases[table]
+        present = [(key, value) for key, value in sorted(rows.items()) if value is not None]
+        with self._changing.cursor(db=database) as cursor:
+            cursor.putmulti(present)
+        if len(present) < len(rows):
+            for key in [key for key, value in rows.items() if value is None]:
+                self._changing.delete(key, db=database)
+        self.size += sum(map(len, rows)) + sum(len(value) for _, value in present)
 
 
 class LmdbReplica:

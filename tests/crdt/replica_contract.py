@@ -69,6 +69,9 @@ class ReplicaContract(ABC):
                     for prefix, after in scans:
                         assert list(reader.scan(table, prefix, after)) == expected(model, table, prefix, after)
                         assert reader.get(table, prefix) == model.get((table, prefix))
+                    wanted = [*(key for _, key in model), *(after for _, after in scans)]
+                    there = {key: value for (of, key), value in model.items() if of is table}
+                    assert reader.find(table, wanted) == there
 
     def test_a_missing_key_is_none(self, replica: WritableReplica) -> None:
         with replica.read() as reader:

@@ -3,6 +3,8 @@
 Invariant: a void batch counts and does nothing; a held one is kept, passed on and retried.
 """
 
+from contextlib import suppress
+
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -195,6 +197,19 @@ def test_a_batch_that_waits_for_its_own_future_is_void() -> None:
 @given(json_values)
 def test_every_json_value_is_a_value(value: object) -> None:
     assert value_fault(encode_value(value)) is None
+
+
+@given(st.binary(max_size=12) | st.integers(0, 2**64 - 1).map(encode_value) | st.floats().map(encode_value))
+@settings(max_examples=300)
+def test_a_scalar_has_no_fault_that_json_would_find(raw: bytes) -> None:
+    with suppress(msgspec.MsgspecError, ValueError, TypeError):
+        value = msgspec.msgpack.decode(raw)
+        if not isinstance(value, msgspec.msgpack.Ext):
+            shown = msgspec.json.encode(value)
+            assert shown
+            assert value_fault(raw) is None
+            return
+    assert value_fault(raw) is not None
 
 
 @given(st.binary(max_size=40))
