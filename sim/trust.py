@@ -3,13 +3,14 @@
 Invariant: the same shapes and verdicts as real keys, at a hundredth of their cost; nothing that is not signed is accepted.
 """
 
+from collections.abc import Sequence
 from hashlib import blake2b, sha256
 
 import msgspec
 
 from mesh.errors import MalformedMessage
 from mesh.ids import CertificateHash
-from mesh.security.trust import Certificate, fingerprint
+from mesh.security.trust import Certificate, Signed, fingerprint
 
 
 def certificate_for(name: str) -> bytes:
@@ -38,3 +39,7 @@ class CheapTrust:
     def verify(self, key: bytes, signature: bytes, content: bytes) -> bool:
         """Whether the owner of `key` signed `content`."""
         return blake2b(content, key=key[:64], digest_size=16).digest() == signature
+
+    def verify_all(self, claims: Sequence[Signed]) -> list[bool]:
+        """Whether each of `claims` is signed, in their order."""
+        return [self.verify(claim.key, claim.signature, claim.content) for claim in claims]

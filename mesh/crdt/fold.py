@@ -4,6 +4,8 @@ Invariant: a batch enters the log only if its signature holds and it follows on 
 wrong with one batch is said and holds up its own writer alone.
 """
 
+from collections.abc import Sequence
+from contextlib import suppress
 from enum import Enum, auto
 
 from msgspec import Struct
@@ -19,7 +21,7 @@ from mesh.crdt.overlay import Overlay
 from mesh.crdt.replica import Reader, Rows, Table, Write
 from mesh.errors import MalformedMessage
 from mesh.ids import NO_BATCH, CertificateHash, Head, MeshId, WriterId, short
-from mesh.security.trust import Certificate, Trust
+from mesh.security.trust import Certificate, Signed, Trust
 
 HELD_PER_WRITER_MAX = 1024  # One writer that waits for something lost may not fill every disk.
 
@@ -58,6 +60,7 @@ class Fold:
         self.visible: list[OpenBatch] = []
         self.counted: list[OpenBatch] = []
         self._shifts: dict[int, int] = {}
+        self._checked: dict[Signed, bool] = {}
         self.news: list[Emit] = []
         self.gap = False
         self.forked: list[WriterId] = []
@@ -81,25 +84,64 @@ class Fold:
         if self._reader.get(Table.CERTIFICATES, certificate.hash) is None:
             self.put(Write(Table.CERTIFICATES, certificate.hash, raw))
 
-    def admit(self, batch: Batch) -> None:
-        """Put a peer's batch into the log and apply what can be applied. Raises MalformedMessage for a forged or broken one."""
-        opened = open_batch(batch, self._place.mesh)
+    def admit_all(self, batches: Sequence[Batch]) -> None:
+        """Put a peer's batches into the log, in their order, and apply what can be applied.
+
+        Raises MalformedMessage at the first that is forged or broken; those before it are in.
+        """
+        opened: list[OpenBatch] = []
+        broken: MalformedMessage | None = None
+        try:
+            for batch in batches:
+                opened.append(open_batch(batch, self._place.mesh))
+        except MalformedMessage as error:
+            broken = error
+        self._verify_ahead(opened)
+        for each in opened:
+            self.admit(each)
+        if broken is not None:
+            raise broken
+
+    def _verify_ahead(self, batches: Sequence[OpenBatch]) -> None:
+        """Check the signatures of those batches that may follow on the log, all at once, for `admit` to come."""
+        lines = self._place.context.lines
+        newest: dict[WriterId, int] = {}
+        claims: list[Signed] = []
+        for opened in batches:
+            writer, line = opened.content.writer, lines.get(opened.content.writer)
+            number = newest.get(writer, line.have.number if line is not None else 0)
+            if opened.content.number != number + 1:
+                continue
+            newest[writer] = opened.content.number
+            with suppress(MalformedMessage):  # It is told when this batch has its turn.
+                claims.append(Signed(self._key(opened), opened.batch.signature, opened.batch.content))
+        self._checked.update(zip(claims, self._place.trust.verify_all(claims), strict=True))
+
+    def admit(self, opened: OpenBatch) -> None:
+        """Put a peer's batch into the log and apply what can be applied. Raises MalformedMessage for a forged one."""
         step = self._step(opened)
         if step is Step.GAP:
             self.gap = True
         if step in (Step.GAP, Step.KNOWN):
             return
-        content = opened.content
-        line = self._place.context.lines.get(content.writer)
-        key = line.key if line is not None else self._certificate(content.certificate).key
-        if not self._place.trust.verify(key, batch.signature, batch.content):
-            raise MalformedMessage(
-                f"batch {content.number} of writer {short(content.writer)} is not signed by its writer"
-            )
+        key = self._key(opened)
+        if not self._is_signed(opened, key):
+            writer, number = _place_of(opened)
+            raise MalformedMessage(f"batch {number} of writer {short(writer)} is not signed by its writer")
         if step is Step.FORK:  # Only now: anybody can write a batch that is not signed, and cry fork.
             self._tell_fork(opened)
         else:
             self._take(opened, key)
+
+    def _key(self, opened: OpenBatch) -> bytes:
+        """The public key of a batch's writer. Raises MalformedMessage where its certificate did not come."""
+        line = self._place.context.lines.get(opened.content.writer)
+        return line.key if line is not None else self._certificate(opened.content.certificate).key
+
+    def _is_signed(self, opened: OpenBatch, key: bytes) -> bool:
+        claim = Signed(key, opened.batch.signature, opened.batch.content)
+        verdict = self._checked.get(claim)
+        return self._place.trust.verify(claim.key, claim.signature, claim.content) if verdict is None else verdict
 
     def add_own(self, batch: Batch, key: bytes) -> None:
         """Put a batch that this node has just signed into the log and apply it."""

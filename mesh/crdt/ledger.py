@@ -171,8 +171,7 @@ class Ledger:
             try:
                 for raw in merge.certificates:
                     fold.admit_certificate(raw)
-                for batch in merge.batches:
-                    fold.admit(batch)
+                fold.admit_all(merge.batches)
             except MalformedMessage as error:
                 faults.append(Emit("peer.malformed", {"node": merge.source.hex(), "reason": str(error)}))
         for opened in fold.visible:

@@ -198,7 +198,7 @@ class _Refold:
         """Fold one batch; the fold checks its signature. Those behind a refused one leave a gap, and are passed over."""
         self.seen += 1
         try:
-            fold.admit(opened.batch)
+            fold.admit(opened)
         except MalformedMessage as error:
             self._fault(_place(opened.content.writer, opened.content.number), "a signed batch", str(error))
 

@@ -4,7 +4,10 @@ Invariant: nothing here raises anything but MalformedMessage because of bytes th
 was checked before.
 """
 
+import os
 from collections import OrderedDict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from hashlib import sha256
 
@@ -17,12 +20,14 @@ from mesh.errors import MalformedMessage
 from mesh.ids import CertificateHash
 from mesh.runtime.certificates import CertificateFaults, claims_of
 from mesh.runtime.identity import Identity
-from mesh.security.trust import Certificate, Trust
+from mesh.security.trust import Certificate, Signed, Trust
 
 CERTIFICATE_BYTES_MAX = 4096  # A node certificate has about 700.
 KEYS_MAX = 4096  # Loaded public keys kept, some 2 kB each; loading one costs about half a verification.
 CERTIFICATES_MAX = 4096
 KEY_BYTES_MAX = 512  # A P-256 key has 91.
+THREADS_MAX = 4  # The thread of the loop is one of them. More would take cores from the units beside us.
+TOGETHER_MIN = 4  # For fewer signatures waking another thread takes longer than checking them.
 
 _DIGEST = hashes.SHA256()
 _SIGNING = ec.ECDSA(_DIGEST, deterministic_signing=True)  # RFC 6979
@@ -32,7 +37,10 @@ _VERIFYING = ec.ECDSA(_DIGEST)
 class KeyTrust(Trust):
     """The keys of one node and the CA of its mesh. Signatures are DER-encoded ECDSA over P-256 with SHA-256."""
 
-    def __init__(self, identity: Identity) -> None:
+    def __init__(self, identity: Identity, threads: int | None = None) -> None:
+        """`threads` check signatures together; None: as many as there are cores for this process, within THREADS_MAX."""
+        self._threads = threads or min(len(os.sched_getaffinity(0)), THREADS_MAX)
+        self._pool = ThreadPoolExecutor(max(1, self._threads - 1), "signatures")
         self._key = identity.key
         self._mesh = identity.mesh
         self._ca = x509.load_der_x509_certificate(identity.ca_der)
@@ -63,6 +71,23 @@ class KeyTrust(Trust):
         except (InvalidSignature, ValueError, UnsupportedAlgorithm):
             return False
         return True
+
+    def verify_all(self, claims: Sequence[Signed]) -> list[bool]:
+        """`verify` of each of `claims`, in their order, spread over the threads of this trust; the caller's takes its share.
+
+        Checking a signature leaves the interpreter to others, so the caller never waits for a thread that runs Python.
+        """
+        if self._threads == 1 or len(claims) < TOGETHER_MIN:
+            return self._verify_each(claims)
+        share = -(-len(claims) // self._threads)
+        others = [
+            self._pool.submit(self._verify_each, claims[at : at + share]) for at in range(share, len(claims), share)
+        ]
+        verdicts = self._verify_each(claims[:share])
+        return [*verdicts, *(verdict for other in others for verdict in other.result())]
+
+    def _verify_each(self, claims: Sequence[Signed]) -> list[bool]:
+        return [self.verify(claim.key, claim.signature, claim.content) for claim in claims]
 
     def _check(self, raw: bytes, fingerprint: CertificateHash) -> Certificate:
         try:

@@ -3,6 +3,7 @@
 Invariant: nothing here reads a clock, a file or a random source, so that the simulator can hand in cheap signatures.
 """
 
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Protocol
 
@@ -20,6 +21,14 @@ class Certificate(Struct, frozen=True):
     hash: CertificateHash
 
 
+class Signed(Struct, frozen=True, gc=False):
+    """Bytes that somebody may have signed: who, with what signature, and what."""
+
+    key: bytes
+    signature: bytes
+    content: bytes
+
+
 class Trust(Protocol):
     """One node's keys, and its mesh's CA. Deterministic: signing is RFC 6979."""
 
@@ -33,6 +42,10 @@ class Trust(Protocol):
 
     def verify(self, key: bytes, signature: bytes, content: bytes) -> bool:
         """Whether the owner of public key `key` signed `content`."""
+        ...
+
+    def verify_all(self, claims: Sequence[Signed]) -> list[bool]:
+        """`verify` of each of `claims`, in their order; many at once may take less time than one by one."""
         ...
 
 
