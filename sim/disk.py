@@ -4,7 +4,7 @@ Invariant: what `store` was answered for survives a power cut, what it was not a
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from random import Random
 
 from mesh.crdt.replica import MemoryReplica, Table, Write
@@ -26,7 +26,7 @@ class LedgerDisk:
         self.replica = MemoryReplica()
         self.lying = False  # A planted fault: writes are confirmed and thrown away.
 
-    def store(self, ticket: int, writes: tuple[Write, ...], done: Done) -> None:
+    def store(self, ticket: int, writes: Iterable[Write], done: Done) -> None:
         """Make `writes` durable in one transaction, then call `done(ticket)`."""
         delay = self._model.store_s + self._model.store_jitter_s * self._rng.expovariate(1.0)
         self._busy_until = max(self._busy_until, self._world.now) + delay
@@ -42,7 +42,7 @@ class LedgerDisk:
         self.cut_power()
         self.replica = MemoryReplica()
 
-    def _commit(self, order: tuple[int, int, tuple[Write, ...], Done]) -> None:
+    def _commit(self, order: tuple[int, int, Iterable[Write], Done]) -> None:
         life, ticket, writes, done = order
         if life != self._life:
             return

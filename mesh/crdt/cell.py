@@ -36,7 +36,7 @@ def encode_cell(cell: Cell) -> bytes:
 
 def encode_alone(dot: tuple[WriterId, int, int, bytes], stamp: int, author: str, kind: Kind, value: bytes) -> bytes:
     """The row of a cell with this one sibling, without making the sibling: most fields are written once."""
-    return _encode(((dot, stamp, author, int(kind), value, ()),))
+    return _encode(((dot, stamp, author, kind, value, ()),))
 
 
 def decode_cell(row: bytes | None) -> Cell:

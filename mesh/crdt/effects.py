@@ -6,7 +6,7 @@ Invariant: an effect is a value; the order of the effects of one call carries no
 from msgspec import Struct
 
 from mesh.crdt.batch import OpenBatch
-from mesh.crdt.replica import Write
+from mesh.crdt.replica import Write, Writes
 from mesh.errors import MeshError
 from mesh.ids import Head, NodeId
 
@@ -17,7 +17,7 @@ class Store(Struct, frozen=True):
     """Write all of `writes` in one transaction of the ledger's environment; answer with Stored or StoreFailed."""
 
     ticket: int
-    writes: tuple[Write, ...]
+    writes: Writes
 
 
 class StoreLazily(Struct, frozen=True):

@@ -9,10 +9,12 @@ from msgspec import Struct
 
 from mesh.crdt.batch import SEMANTICS, Change, Kind, OpenBatch, decode_batch, open_batch
 from mesh.crdt.cell import decode_cell
-from mesh.crdt.keys import batch_key, field_fault, record_fault, record_prefix
+from mesh.crdt.keys import FIELD_BYTES_MAX, batch_key, field_fault, record_fault, record_prefix
 from mesh.crdt.lines import Lines
 from mesh.crdt.replica import Reader, Table
 from mesh.ids import Dot, MeshId, WriterId
+
+_PUT = Kind.PUT  # Looking up a member of an enum is not free, and is done once per change here.
 
 
 class Applied(Struct, frozen=True):
@@ -85,7 +87,7 @@ def _judge_changes(reader: Reader, mesh: MeshId, opened: OpenBatch) -> Verdict:
             if fault := record_fault(record):
                 return Void(fault)
         field = change.field.encode()
-        if fault := field_fault(field) or _change_fault(change):
+        if fault := _change_fault(change, field):
             return Void(fault)
         keys.append(prefix + field)
     if len(set(keys)) < len(keys):
@@ -113,12 +115,16 @@ def _judge_over(
     return None
 
 
-def _change_fault(change: Change) -> str | None:
-    if (change.kind in (Kind.BURY, Kind.RESTORE)) != (change.field == ""):
+def _change_fault(change: Change, field: bytes) -> str | None:
+    """Why a change of the field with this name, in UTF-8, can have no effect anywhere."""
+    if len(field) > FIELD_BYTES_MAX or 0 in field:
+        return field_fault(field)
+    kind = change.kind
+    if kind is _PUT and field:
+        return value_fault(change.value)
+    if (kind in (Kind.BURY, Kind.RESTORE)) != (not field):
         return "bury and restore speak of a record, put and clear of a field"
-    if change.kind is not Kind.PUT:
-        return "only a put has a value" if change.value else None
-    return value_fault(change.value)
+    return "only a put has a value" if change.value else None
 
 
 def _no_extension(code: int, data: memoryview) -> object:

@@ -190,6 +190,8 @@ class Fold:
             ready = self._unblocked()
 
     def _unblocked(self) -> list[WriterId]:
+        if not self._place.blocked:
+            return []
         lines = self._place.context.lines
         waiting = [(writer, need) for writer, need in self._place.blocked.items() if need is not None]
         return [w for w, (on, number) in waiting if on in lines and lines[on].applied.number >= number]

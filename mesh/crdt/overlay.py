@@ -7,7 +7,7 @@ from that ticket on, so that composing and merging never build on what is lost.
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
-from mesh.crdt.replica import Reader, Replica, Rows, Table, Write
+from mesh.crdt.replica import Reader, Replica, Rows, Table, Write, Writes
 
 
 class Overlay:
@@ -38,10 +38,9 @@ class Overlay:
         self._pending[table].update(rows)
         self._newest[table].update(dict.fromkeys(rows, ticket))
 
-    def writes(self, ticket: int) -> tuple[Write, ...]:
-        """All writes of `ticket`, one per key."""
-        tables = self._tickets.get(ticket, {})
-        return tuple([Write(table, key, value) for table, rows in tables.items() for key, value in rows.items()])
+    def writes(self, ticket: int) -> Writes:
+        """All writes of `ticket`. Nothing may be put under it any more: what is returned is not a copy."""
+        return Writes(self._tickets.get(ticket, {}))
 
     def stored(self, ticket: int) -> None:
         """The disk has the writes of `ticket`."""

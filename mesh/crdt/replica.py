@@ -40,6 +40,28 @@ Rows = dict[bytes, bytes | None]
 """Several keys of one table, each set to its value, or deleted where that is None."""
 
 
+class Writes(Struct, frozen=True):
+    """The writes of one ticket, at most one per key, as they are gathered: by table."""
+
+    tables: dict[Table, Rows]
+
+    def __len__(self) -> int:
+        return sum(map(len, self.tables.values()))
+
+    def __iter__(self) -> Iterator[Write]:
+        return (Write(table, key, value) for table, rows in self.tables.items() for key, value in rows.items())
+
+
+def gathered(writes: Iterable[Write]) -> Writes:
+    """`writes` by table; the last one of a key stays."""
+    if isinstance(writes, Writes):
+        return writes
+    tables: dict[Table, Rows] = {}
+    for write in writes:
+        tables.setdefault(write.table, {})[write.key] = write.value
+    return Writes(tables)
+
+
 class Reader(Protocol):
     """One committed state. Never keep one across an `await`: an open LMDB reader pins every page freed since."""
 

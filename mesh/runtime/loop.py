@@ -9,7 +9,7 @@ from collections.abc import Callable
 import trio
 
 from mesh.crdt.ledger import Stored, StoreFailed
-from mesh.crdt.replica import Write
+from mesh.crdt.replica import Write, Writes
 from mesh.effects import (
     Composed,
     Dial,
@@ -42,7 +42,7 @@ DATAGRAM_BYTES_MAX = 1_200  # Fits every path that carries IPv6 (RFC 8200 §5), 
 PACKET_OVERHEAD = 32  # Version, sender, array headers.
 ROOM = DATAGRAM_BYTES_MAX - SEAL_BYTES - PACKET_OVERHEAD
 
-StoreTicket = Callable[[int, tuple[Write, ...]], None]
+StoreTicket = Callable[[int, Writes], None]
 Post = Callable[[tuple[Write, ...]], None]
 
 

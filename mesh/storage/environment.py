@@ -13,7 +13,7 @@ from typing import Self
 
 import lmdb
 
-from mesh.crdt.replica import KEY_BYTES_MAX, Reader, Rows, Table, Write
+from mesh.crdt.replica import KEY_BYTES_MAX, Reader, Rows, Table, Write, gathered
 from mesh.errors import StorageError
 from mesh.ids import MeshId
 from mesh.storage.faults import explained
@@ -66,10 +66,7 @@ class Change:
 
     def apply(self, writes: Iterable[Write]) -> None:
         """Add `writes`; the last one of a key wins. Raises lmdb.Error; the transaction is then lost as a whole."""
-        tables: dict[Table, Rows] = {}
-        for write in writes:
-            tables.setdefault(write.table, {})[write.key] = write.value
-        for table, rows in tables.items():
+        for table, rows in gathered(writes).tables.items():
             self._apply(table, rows)
 
     def _apply(self, table: Table, rows: Rows) -> None:
@@ -81,7 +78,7 @@ class Change:
         if len(present) < len(rows):
             for key in [key for key, value in rows.items() if value is None]:
                 self._changing.delete(key, db=database)
-        self.size += sum(map(len, rows)) + sum(len(value) for _, value in present)
+        self.size += sum(map(len, rows)) + sum(map(len, filter(None, rows.values())))
 
 
 class LmdbReplica:

@@ -32,7 +32,7 @@ Done: TypeAlias = Callable[[int, StorageError | None], None]
 class _Job(NamedTuple):
     ticket: int
     resumed: int
-    writes: Sequence[Write]
+    writes: Iterable[Write]
 
 
 class Writer:
@@ -62,7 +62,7 @@ class Writer:
         """How many tickets have no answer yet: the load on the disk, for whoever admits writes."""
         return self._waiting
 
-    def submit(self, ticket: int, writes: Sequence[Write]) -> None:
+    def submit(self, ticket: int, writes: Iterable[Write]) -> None:
         """Store `writes` in one transaction. Never blocks. Tickets grow; the answer comes through `done`."""
         assert ticket > self._newest, f"ticket {ticket} came after ticket {self._newest}"
         self._newest = ticket

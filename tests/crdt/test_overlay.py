@@ -72,5 +72,5 @@ def test_one_ticket_writes_each_key_once() -> None:
     overlay = Overlay(MemoryReplica())
     overlay.put(1, Write(Table.META, b"key", b"old"))
     overlay.put(1, Write(Table.META, b"key", None))
-    assert overlay.writes(1) == (Write(Table.META, b"key", None),)
-    assert overlay.writes(2) == ()
+    assert list(overlay.writes(1)) == [Write(Table.META, b"key", None)]
+    assert not overlay.writes(2)
