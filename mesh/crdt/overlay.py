@@ -28,7 +28,10 @@ class Overlay:
 
     def put(self, ticket: int, write: Write) -> None:
         """Lay one write of `ticket` over the replica."""
-        self.put_all(ticket, write.table, {write.key: write.value})
+        table, key, value = write.table, write.key, write.value
+        self._tickets.setdefault(ticket, {}).setdefault(table, {})[key] = value
+        self._pending[table][key] = value
+        self._newest[table][key] = ticket
 
     def put_all(self, ticket: int, table: Table, rows: Rows) -> None:
         """Lay `rows` of one table over the replica, as writes of `ticket`; None deletes."""

@@ -22,6 +22,7 @@ from mesh.storage.opening import MAP_BYTES, Databases, Shape, open_environment
 
 SOFT_TABLES = (Table.BOOK, Table.BOARDS)  # Lost without harm; in an environment of their own, committed lazily.
 LEDGER_TABLES = tuple(table for table in Table if table not in SOFT_TABLES)
+FEW_KEYS = 2  # For so few, opening a cursor costs more than it saves.
 
 
 class Snapshot:
@@ -39,6 +40,8 @@ class Snapshot:
 
     def find(self, table: Table, keys: Collection[bytes]) -> dict[bytes, bytes]:
         """The values of those `keys` that are there."""
+        if len(keys) <= FEW_KEYS:
+            return {key: value for key in keys if (value := self.get(table, key)) is not None}
         possible = [key for key in keys if 0 < len(key) <= KEY_BYTES_MAX]
         with self._reading.cursor(db=self._databases[table]) as cursor:
             return dict(cursor.getmulti(possible))
