@@ -9,7 +9,7 @@ from msgspec import Struct
 from mesh.crdt.batch import Change, Kind, OpenBatch
 from mesh.crdt.cell import Cell, Sibling, decode_cell, encode_alone, encode_cell, ranked
 from mesh.crdt.fates import Applied
-from mesh.crdt.fingerprint import bucket_of, weigh
+from mesh.crdt.fingerprint import bucket_of, salted, weigh
 from mesh.crdt.replica import Rows
 from mesh.ids import MeshId
 
@@ -17,26 +17,32 @@ FRESH = (Kind.PUT, Kind.CLEAR)  # On an empty cell they leave just themselves, w
 
 
 class Outcome(Struct, frozen=True):
-    """The cells that a batch leaves behind, and by how much it moves which buckets of the fingerprint, change by change."""
+    """The cells that a batch leaves behind, and by how much it moves which buckets of the fingerprint."""
 
     cells: Rows
-    shifts: list[tuple[int, int]]
+    shifts: dict[int, int]
 
 
 def apply_batch(mesh: MeshId, opened: OpenBatch, applied: Applied) -> Outcome:
     """Carry out the changes of a batch on the cells that its verdict was made on."""
     content, before = opened.content, applied.rows
     writer, number, mark, stamp, author = content.writer, content.number, opened.hash[:8], content.stamp, content.author
+    unseen = salted(mesh)
     cells: Rows = {}
-    shifts: list[tuple[int, int]] = []
+    shifts: dict[int, int] = {}
     for index, key in enumerate(applied.keys):
         change = content.changes[index]
-        if key not in before and change.kind in FRESH:  # As in every bulk load, so without the detour over `Sibling`s.
-            row = encode_alone((writer, number, index, mark), stamp, author, change.kind, change.value)
-            cells[key], by = row, weigh(mesh, key, row)
+        if (
+            key not in before and change.kind in FRESH
+        ):  # As in every bulk load, so without a detour: `weigh`, spelled out.
+            cells[key] = row = encode_alone((writer, number, index, mark), stamp, author, change.kind, change.value)
+            hashed = unseen.copy()
+            hashed.update(row + key)
+            by = int.from_bytes(hashed.digest(), "big")
         else:
             cells[key], by = _change_row(mesh, key, before.get(key), change, sibling_of(opened, index))
-        shifts.append((bucket_of(key), by))
+        bucket = bucket_of(key)
+        shifts[bucket] = shifts.get(bucket, 0) + by
     return Outcome(cells, shifts)
 
 

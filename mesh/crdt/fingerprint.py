@@ -19,13 +19,22 @@ def bucket_of(cell_key: bytes) -> int:
     return crc32(cell_key) & 0xFF
 
 
+def salted(mesh: MeshId) -> blake2b:
+    """The hash that weighs siblings, before it has seen one: to be copied.
+
+    The mesh id, 16 bytes that are no secret, keys it as its salt (RFC 7693 §2.5), which costs nothing where a key costs a block.
+    """
+    return blake2b(digest_size=32, salt=mesh)
+
+
 def weigh(mesh: MeshId, cell_key: bytes, alone: bytes) -> int:
     """What one live sibling adds to its bucket. `alone` is the row of a cell that holds this sibling and no other.
 
-    One hash covers the dot, the value and the cell: the row says where it ends, so no other pair gives the same bytes. The mesh
-    id, 16 bytes that are no secret, keys it as its salt (RFC 7693 §2.5), which costs nothing where a key costs a block.
+    One hash covers the dot, the value and the cell: the row says where it ends, so no other pair gives the same bytes.
     """
-    return int.from_bytes(blake2b(alone + cell_key, salt=mesh, digest_size=32).digest(), "big")
+    hashed = salted(mesh)
+    hashed.update(alone + cell_key)
+    return int.from_bytes(hashed.digest(), "big")
 
 
 def shift(bucket: bytes | None, by: int) -> bytes:

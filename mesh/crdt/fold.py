@@ -240,7 +240,7 @@ class Fold:
         except Exception as error:  # One batch that we cannot digest may hold up its writer; it may not stop a peer.
             return Held(f"applying it failed: {type(error).__name__}: {error}")
         self._place.overlay.put_all(self._ticket, Table.CELLS, outcome.cells)
-        for bucket, by in outcome.shifts:
+        for bucket, by in outcome.shifts.items():
             self._shifts[bucket] = self._shifts.get(bucket, 0) + by
         return verdict
 

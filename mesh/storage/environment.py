@@ -42,9 +42,10 @@ class Snapshot:
         """The values of those `keys` that are there."""
         if len(keys) <= FEW_KEYS:
             return {key: value for key in keys if (value := self.get(table, key)) is not None}
-        possible = [key for key in keys if 0 < len(key) <= KEY_BYTES_MAX]
+        if not all(keys) or max(map(len, keys)) > KEY_BYTES_MAX:
+            keys = [key for key in keys if 0 < len(key) <= KEY_BYTES_MAX]
         with self._reading.cursor(db=self._databases[table]) as cursor:
-            return dict(cursor.getmulti(possible))
+            return dict(cursor.getmulti(keys))
 
     def scan(self, table: Table, prefix: bytes = b"", after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """Pairs whose key starts with `prefix` and is greater than `after`, in byte order of the keys."""
