@@ -78,7 +78,7 @@ def _put(number: int) -> Put:
 def take_in(source: Source, replica: MemoryReplica | LmdbReplica, threads: int | None = None) -> Ledger:
     """A new replica takes in all batches, a message at a time, each stored before it counts.
 
-    `threads` check signatures; None: as many as a node would use here.
+    `threads` check signatures; None: as many as a node uses on this machine.
     """
     trust = KeyTrust(source.identity, threads)
     certificate = source.identity.certificate_der

@@ -74,7 +74,9 @@ def describe_event(event: Event) -> str:
 def describe_effect(effect: Effect) -> str:
     """An effect as part of a line; a sent message is described by its parcel."""
     match effect:
-        case Store() | StoreLazily() | Visible() | Posted():  # Too long to read.
+        case Store(ticket, writes):
+            return f"> Store {ticket} {_digest(list(writes))}"
+        case StoreLazily() | Visible() | Posted():  # Too long to read.
             return f"> {type(effect).__name__} {_digest(effect)}"
         case _:
             return f"> {type(effect).__name__} {_json(effect).decode()}"

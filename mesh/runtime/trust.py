@@ -38,8 +38,8 @@ class KeyTrust(Trust):
     """The keys of one node and the CA of its mesh. Signatures are DER-encoded ECDSA over P-256 with SHA-256."""
 
     def __init__(self, identity: Identity, threads: int | None = None) -> None:
-        """`threads` check signatures together; None: as many as there are cores for this process, within THREADS_MAX."""
-        self._threads = threads or min(len(os.sched_getaffinity(0)), THREADS_MAX)
+        """`threads` check signatures together; None: as many as there are cores, within THREADS_MAX."""
+        self._threads = threads or min(os.cpu_count() or 1, THREADS_MAX)
         self._pool = ThreadPoolExecutor(max(1, self._threads - 1), "signatures")
         self._key = identity.key
         self._mesh = identity.mesh

@@ -33,6 +33,17 @@ def test_a_forged_signature_is_refused_and_told() -> None:
     assert ada.log() == []
 
 
+@given(st.integers(1, 6), st.integers(0, 5), st.booleans())
+def test_a_parcel_counts_up_to_the_first_batch_that_is_forged_or_broken(count: int, at: int, forged: bool) -> None:
+    ada, pens = Site("a"), (Pen("b"), Pen("c"))
+    parcel = [pens[number % 2].next(put(RECORD, f"f{number}", number)) for number in range(count)]
+    good = parcel[:at]
+    if at < count:
+        parcel[at] = Batch(parcel[at].content, bytes(16)) if forged else Batch(b"nonsense", parcel[at].signature)
+    assert names(ada.merge(*parcel)) == (["peer.malformed"] if at < count else [])
+    assert sorted(batch.content for batch in ada.log()) == sorted(batch.content for batch in good)
+
+
 @given(st.integers(0), st.integers(1, 255), st.booleans())
 @settings(max_examples=150, deadline=None)
 def test_a_byte_flipped_anywhere_is_refused(position: int, flip: int, in_signature: bool) -> None:

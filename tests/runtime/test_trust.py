@@ -11,6 +11,7 @@ from mesh.errors import MalformedMessage
 from mesh.runtime.certificates import public_der
 from mesh.runtime.identity import Identity, create_mesh, create_node
 from mesh.runtime.trust import CERTIFICATE_BYTES_MAX, KeyTrust
+from mesh.security.trust import Signed
 
 
 @pytest.fixture(scope="module")
@@ -93,3 +94,18 @@ def test_unused_bits_of_the_signature_make_no_second_certificate(ada: KeyTrust, 
     raw[unused] = 1
     with pytest.raises(MalformedMessage, match="certificate refused"):
         ada.read_certificate(bytes(raw))
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 8])
+def test_many_signatures_get_the_verdicts_that_each_would_get(nodes: dict[str, Identity], threads: int) -> None:
+    trust = KeyTrust(nodes["ada"], threads)
+    key = public_der(nodes["ada"].key.public_key())
+    for count in (0, 1, 3, 4, 5, 64):
+        contents = [b"%d" % number for number in range(count)]
+        claims = [
+            Signed(key if number % 5 else b"no key", trust.sign(content), content if number % 3 else b"another")
+            for number, content in enumerate(contents)
+        ]
+        wanted = [trust.verify(claim.key, claim.signature, claim.content) for claim in claims]
+        assert trust.verify_all(claims) == wanted
+        assert wanted == [bool(number % 5 and number % 3) for number in range(count)]
