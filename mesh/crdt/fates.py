@@ -79,19 +79,9 @@ def _waiting(lines: Lines, opened: OpenBatch, writer: WriterId, number: int) -> 
 
 def _judge_changes(reader: Reader, mesh: MeshId, opened: OpenBatch) -> Verdict:
     changes = opened.content.changes
-    keys: list[bytes] = []
-    record, prefix = None, b""
-    for change in changes:
-        if change.record != record:  # The changes of a record mostly stand together.
-            record, prefix = change.record, record_prefix(change.record)
-            if fault := record_fault(record):
-                return Void(fault)
-        field = change.field.encode()
-        if fault := _change_fault(change, field):
-            return Void(fault)
-        keys.append(prefix + field)
-    if len(set(keys)) < len(keys):
-        return _void_of_twice(changes, keys)
+    keys = keys_of(changes)
+    if isinstance(keys, str):
+        return Void(keys)
     rows = reader.find(Table.CELLS, keys)
     for change, key in zip(changes, keys, strict=True):
         if change.over and (verdict := _judge_over(reader, mesh, opened, change, rows.get(key))):
@@ -99,9 +89,25 @@ def _judge_changes(reader: Reader, mesh: MeshId, opened: OpenBatch) -> Verdict:
     return Applied(keys, rows)
 
 
-def _void_of_twice(changes: tuple[Change, ...], keys: list[bytes]) -> Void:
+def keys_of(changes: tuple[Change, ...]) -> list[bytes] | str:
+    """The keys of the cells that are changed, one per change; or why a batch with these changes is void whatever was before."""
+    keys: list[bytes] = []
+    record, prefix = None, b""
+    for change in changes:
+        if change.record != record:  # The changes of a record mostly stand together.
+            record, prefix = change.record, record_prefix(change.record)
+            if fault := record_fault(record):
+                return fault
+        field = change.field.encode()
+        if fault := _change_fault(change, field):
+            return fault
+        keys.append(prefix + field)
+    return keys if len(set(keys)) == len(keys) else _twice(changes, keys)
+
+
+def _twice(changes: tuple[Change, ...], keys: list[bytes]) -> str:
     again = next(change for index, change in enumerate(changes) if keys[index] in keys[:index])
-    return Void(f"it changes {again.record} {again.field!r} twice")
+    return f"it changes {again.record} {again.field!r} twice"
 
 
 def _judge_over(
