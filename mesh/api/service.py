@@ -3,32 +3,30 @@
 Invariant: a connection ends without harm to others, whatever it sends; at a stop every websocket hears 1001 within STOP_S.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import cast
 
 import structlog
 import trio
 from starlette.websockets import WebSocket
-from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
 
 from mesh.api import openapi
 from mesh.api.connection import App, HttpServer
 from mesh.api.head import Head, is_foreign_page, read_head
-from mesh.api.json_input import BODY_BYTES_MAX, CODECS, JSON
+from mesh.api.json_input import BODY_BYTES_MAX, CODECS, JSON, Codec
 from mesh.api.metrics import Metrics
 from mesh.api.rest import header, make_app
 from mesh.api.session import Session, Surroundings
-from mesh.api.wires import AsgiWire, TrioWire, WireClosed
+from mesh.api.wires import AsgiWire, StreamWire, WireClosed
 from mesh.api.writing import ANONYMOUS
 from mesh.runtime.node import Node
 from mesh.transport.prefixed import PrefixedStream
+from mesh.transport.websocket import WebSocketClosed, WebSocketRefused, WebSocketStream, accept
 
 WEBSOCKET_PATH = "/v1/ws"
 HANDSHAKE_TIMEOUT_S = 5.0
 PING_S = 20.0  # A client that is gone without a word is noticed within twice this time.
-RECEIVE_BYTES = 64 * 1024
-QUEUE_MAX = 16  # Messages of one client that wait to be read.
 STOP_S = 1.0
 
 _FOREIGN = b"this websocket is for the peer's own page and for programs"
@@ -94,40 +92,50 @@ class Service:
         if is_foreign_page(head.headers.get("origin"), head.headers.get("host")):
             await stream.send_all(_FORBIDDEN)
             return
-        async with trio.open_nursery() as nursery:
-            with suppress(ConnectionClosed, WireClosed):
-                await self._speak(nursery, stream, header(head.headers.get("mesh-author", "")))
-            nursery.cancel_scope.cancel()
+        socket: WebSocketStream | None = None
+        with trio.move_on_after(HANDSHAKE_TIMEOUT_S), suppress(WebSocketRefused):
+            socket = await accept(stream, _choose, BODY_BYTES_MAX)
+        if socket is not None:
+            await self._speak(socket, header(head.headers.get("mesh-author", "")) or ANONYMOUS)
 
-    async def _speak(self, nursery: trio.Nursery, stream: PrefixedStream, author: str) -> None:
-        with trio.move_on_after(HANDSHAKE_TIMEOUT_S) as shaking:
-            request = await wrap_server_stream(nursery, stream, QUEUE_MAX, BODY_BYTES_MAX, RECEIVE_BYTES)
-            offered = [name for name in request.proposed_subprotocols if name in CODECS]
-            connection = await request.accept(subprotocol=offered[0] if offered else None)
-        if not shaking.cancelled_caught:
-            nursery.start_soon(_ping, nursery, connection)
-            codec = CODECS[offered[0]] if offered else JSON
-            await Session(self._around, TrioWire(connection), codec, author or ANONYMOUS).run()
+    async def _speak(self, socket: WebSocketStream, author: str) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_ping, nursery, socket)
+            with suppress(WireClosed):
+                await Session(self._around, StreamWire(socket), _codec(socket.subprotocol), author).run()
+            nursery.cancel_scope.cancel()
 
     async def _on_asgi_websocket(self, socket: WebSocket) -> None:
         """A websocket on a connection that has carried other requests before."""
         if is_foreign_page(socket.headers.get("origin"), socket.headers.get("host")):
             await socket.close()
             return
-        offered = [name for name in socket.scope.get("subprotocols", []) if name in CODECS]
-        await socket.accept(subprotocol=offered[0] if offered else None)
-        codec = CODECS[offered[0]] if offered else JSON
+        chosen = _choose(socket.scope.get("subprotocols", []))
+        await socket.accept(subprotocol=chosen)
         author = header(socket.headers.get("mesh-author", "")) or ANONYMOUS
-        await Session(self._around, AsgiWire(socket), codec, author).run()
+        await Session(self._around, AsgiWire(socket), _codec(chosen), author).run()
 
 
-async def _ping(nursery: trio.Nursery, connection: WebSocketConnection) -> None:
-    """End the connection when the client does not answer."""
+def _choose(offered: Sequence[str]) -> str | None:
+    return next((name for name in offered if name in CODECS), None)
+
+
+def _codec(protocol: str | None) -> Codec:
+    return CODECS[protocol] if protocol is not None else JSON
+
+
+async def _ping(nursery: trio.Nursery, socket: WebSocketStream) -> None:
+    """End the connection of a client that is not heard of."""
     while True:
         await trio.sleep(PING_S)
+        asked = trio.current_time()
         try:
             with trio.fail_after(PING_S):
-                await connection.ping()
-        except (trio.TooSlowError, ConnectionClosed):
+                await socket.ping()
+            await trio.sleep_until(asked + PING_S)
+        except (trio.TooSlowError, WebSocketClosed):
+            nursery.cancel_scope.cancel()
+            return
+        if socket.heard_at < asked:
             nursery.cancel_scope.cancel()
             return

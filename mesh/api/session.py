@@ -17,6 +17,7 @@ from mesh.api.metrics import Metrics
 from mesh.api.record_watch import RecordWatch, check_watch
 from mesh.api.row_watches import MemberWatch, StateWatch
 from mesh.api.shapes import CloseWatch, OpenWatch, WatchClosed, WatchEvent, WatchOpened
+from mesh.api.outbox import Outbox
 from mesh.api.watching import Watch
 from mesh.api.wires import Wire, WireClosed
 from mesh.errors import MeshError
@@ -24,7 +25,6 @@ from mesh.runtime.node import Node
 
 IN_FLIGHT_MAX = 64
 WATCHES_MAX = 64
-QUEUE_MAX = 16  # Messages encoded and not yet sent; beyond them whoever wants to say something waits.
 GOING_AWAY = 1001  # RFC 6455 §7.4.1
 
 
@@ -43,7 +43,7 @@ class Session:
     def __init__(self, around: Surroundings, wire: Wire, codec: Codec, author: str) -> None:
         self._around, self._wire, self._codec, self._author = around, wire, codec, author
         self._room = trio.Semaphore(IN_FLIGHT_MAX)
-        self._outgoing, self._queue = trio.open_memory_channel[str | bytes](QUEUE_MAX)
+        self._outbox = Outbox()
         self._watches: dict[int, trio.CancelScope] = {}
         self._numbers = 0
 
@@ -52,7 +52,7 @@ class Session:
         with self._around.metrics.websockets.track_inprogress():
             try:
                 async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._write)
+                    nursery.start_soon(self._outbox.empty_into, self._wire)
                     nursery.start_soon(self._receive, nursery)
                     await self._around.stopping.wait()
                     nursery.cancel_scope.cancel()
@@ -61,16 +61,14 @@ class Session:
             finally:
                 await self._wire.close(GOING_AWAY, "this peer is stopping; another one will answer")
 
-    async def _write(self) -> None:
-        """The only one who writes, so that nothing that is cancelled (a watch, a request) can leave half a message behind."""
-        async for message in self._queue:
-            await self._wire.send(message)
-
     async def _receive(self, nursery: trio.Nursery) -> None:
         while True:
-            raw = await self._wire.receive()
-            await self._room.acquire()
-            nursery.start_soon(self._serve, raw, nursery)
+            for raw in await self._wire.receive():
+                try:
+                    self._room.acquire_nowait()
+                except trio.WouldBlock:
+                    await self._room.acquire()
+                nursery.start_soon(self._serve, raw, nursery)
 
     async def _serve(self, raw: str | bytes, nursery: trio.Nursery) -> None:
         """Answer one message. The watches that it opened begin when its answer is out."""
@@ -88,11 +86,12 @@ class Session:
         except MeshError as error:
             return await self._send(rpc.failure(None, error))
         responses: list[rpc.Response] = []
+        if not message.batch:
+            await self._respond(message.requests[0], responses, opened)
+            return await self._send(*responses)
         async with trio.open_nursery() as nursery:
             for request in message.requests:
                 nursery.start_soon(self._respond, request, responses, opened)
-        if not message.batch:
-            return await self._send(*responses)
         if responses:
             await self._send(responses)
         return None
@@ -171,7 +170,7 @@ class Session:
 
     async def _send(self, *messages: object) -> None:
         for message in messages:
-            await self._outgoing.send(self._codec.encode(message))
+            await self._outbox.put(self._codec.encode(message))
 
 
 def _known(name: str) -> str:

@@ -3,11 +3,13 @@
 Invariant: a send ends within SEND_TIMEOUT_S; a client that does not read loses its connection, not the peer its memory.
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import trio
 from starlette.websockets import WebSocket, WebSocketDisconnect
-from trio_websocket import ConnectionClosed, WebSocketConnection
+
+from mesh.transport.websocket import Message, WebSocketClosed, WebSocketStream
 
 SEND_TIMEOUT_S = 30.0
 CLOSE_TIMEOUT_S = 0.5  # How long the closing handshake may take before the connection is cut.
@@ -20,12 +22,12 @@ class WireClosed(Exception):
 class Wire(Protocol):
     """Messages to and from one client."""
 
-    async def receive(self) -> str | bytes:
-        """The next message. Raises WireClosed."""
+    async def receive(self) -> Sequence[Message]:
+        """What has come since it was last asked, at least one message. Raises WireClosed."""
         ...
 
-    async def send(self, message: str | bytes) -> None:
-        """Send one message. Raises WireClosed, also where the client does not take it in time."""
+    async def send(self, messages: Sequence[Message]) -> None:
+        """Send messages. Raises WireClosed, also where the client does not take them in time."""
         ...
 
     async def close(self, code: int, reason: str) -> None:
@@ -33,29 +35,28 @@ class Wire(Protocol):
         ...
 
 
-class TrioWire:
-    """A websocket of trio-websocket."""
+class StreamWire:
+    """A websocket on a connection of its own."""
 
-    def __init__(self, connection: WebSocketConnection) -> None:
-        self._connection = connection
+    def __init__(self, socket: WebSocketStream) -> None:
+        self._socket = socket
 
-    async def receive(self) -> str | bytes:
+    async def receive(self) -> Sequence[Message]:
         try:
-            message: str | bytes = await self._connection.get_message()
-        except ConnectionClosed:
+            return await self._socket.receive()
+        except WebSocketClosed:
             raise WireClosed from None
-        return message
 
-    async def send(self, message: str | bytes) -> None:
+    async def send(self, messages: Sequence[Message]) -> None:
         try:
             with trio.fail_after(SEND_TIMEOUT_S):
-                await self._connection.send_message(message)
-        except (ConnectionClosed, trio.TooSlowError, trio.BrokenResourceError, trio.ClosedResourceError):
+                await self._socket.send(messages)
+        except (WebSocketClosed, trio.TooSlowError):
             raise WireClosed from None
 
     async def close(self, code: int, reason: str) -> None:
         with trio.CancelScope(shield=True), trio.move_on_after(CLOSE_TIMEOUT_S):
-            await self._connection.aclose(code, reason)
+            await self._socket.aclose(code, reason)
 
 
 class AsgiWire:
@@ -67,20 +68,22 @@ class AsgiWire:
     def __init__(self, socket: WebSocket) -> None:
         self._socket = socket
 
-    async def receive(self) -> str | bytes:
+    async def receive(self) -> Sequence[Message]:
         message = await self._socket.receive()
         if message["type"] != "websocket.receive":
             raise WireClosed
         text: str | bytes | None = message.get("text")
         raw: bytes = message.get("bytes") or b""
-        return raw if text is None else text
+        return [raw if text is None else text]
 
-    async def send(self, message: str | bytes) -> None:
+    async def send(self, messages: Sequence[Message]) -> None:
         try:
             with trio.fail_after(SEND_TIMEOUT_S):
-                await (
-                    self._socket.send_text(message) if isinstance(message, str) else self._socket.send_bytes(message)
-                )
+                for message in messages:
+                    if isinstance(message, str):
+                        await self._socket.send_text(message)
+                    else:
+                        await self._socket.send_bytes(message)
         except (WebSocketDisconnect, RuntimeError, OSError, trio.TooSlowError, trio.ClosedResourceError):
             raise WireClosed from None
 

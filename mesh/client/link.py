@@ -10,19 +10,18 @@ from urllib.parse import urlsplit
 import msgspec
 import trio
 from msgspec import UNSET, Raw, Struct, UnsetType
-from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_stream
 
 from mesh.client.answers import Event
 from mesh.client.faults import CannotConnect, Fault, PeerFailed, exception_of
 from mesh.errors import UsageError
 from mesh.transport.prefixed import TlsStream
 from mesh.transport.streams import explain
+from mesh.transport.websocket import WebSocketClosed, WebSocketRefused, WebSocketStream, connect
 
 PATH = "/v1/ws"
 PROTOCOL = "mesh.json"
-RECEIVE_BYTES = 64 * 1024
 MESSAGE_BYTES_MAX = 64 * 1024 * 1024  # A page of a thousand large records.
-QUEUE_MAX = 16
+CLOSE_TIMEOUT_S = 0.5
 SEND_TIMEOUT_S = 30.0  # A peer that takes nothing for this long is as good as gone.
 EVENTS_MAX = 1_000  # Events of one watch that wait for their reader.
 
@@ -51,11 +50,13 @@ _Slot = tuple[trio.Event, list[_Incoming]]
 class Link:
     """A connection that is open."""
 
-    def __init__(self, url: str, socket: WebSocketConnection) -> None:
+    def __init__(self, url: str, socket: WebSocketStream) -> None:
         self.url = url
         self.lost = trio.Event()
         self._socket = socket
         self._next = 0
+        self._outgoing: list[str] = []
+        self._asked = trio.Event()
         self._waiting: dict[int, _Slot] = {}
         self._watches: dict[int, trio.MemorySendChannel[Event]] = {}
         self._early: dict[int, list[Event]] = {}
@@ -66,9 +67,12 @@ class Link:
         number, slot = self._next, (trio.Event(), list[_Incoming]())
         request = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
         raw = msgspec.json.encode(request).decode()
+        if self.lost.is_set():
+            raise LinkLost(sent=False)
         self._waiting[number] = slot
+        self._outgoing.append(raw)
+        self._asked.set()
         try:
-            await self._send(raw)
             await slot[0].wait()
         finally:
             self._waiting.pop(number, None)
@@ -78,15 +82,17 @@ class Link:
             raise exception_of(slot[1][0].error)
         return bytes(slot[1][0].result)
 
-    async def _send(self, raw: str) -> None:
-        if self.lost.is_set():
-            raise LinkLost(sent=False)
-        try:  # Shielded: half a message would break the connection for everyone else.
-            with trio.fail_after(SEND_TIMEOUT_S, shield=True):
-                await self._socket.send_message(raw)
-        except (ConnectionClosed, trio.TooSlowError):
+    async def write(self) -> None:
+        """Send what is asked, all that one turn of the loop asks in one piece, until the connection ends."""
+        try:
+            while not self.lost.is_set():
+                await self._asked.wait()
+                self._asked = trio.Event()
+                outgoing, self._outgoing = self._outgoing, []
+                with trio.fail_after(SEND_TIMEOUT_S):
+                    await self._socket.send(outgoing)
+        except (WebSocketClosed, trio.TooSlowError):
             self._end()
-            raise LinkLost(sent=True) from None
 
     def events(self, watch: int) -> trio.MemoryReceiveChannel[Event]:
         """The events of a watch that this connection opened."""
@@ -109,15 +115,16 @@ class Link:
         """Read until the connection ends; then tell everyone."""
         try:
             while True:
-                message = await self._socket.get_message()
-                await self._take(_decode(message))
-        except (ConnectionClosed, msgspec.MsgspecError):
+                for message in await self._socket.receive():
+                    await self._take(_decode(message))
+        except (WebSocketClosed, msgspec.MsgspecError):
             return
         finally:
             self._end()
 
     def _end(self) -> None:
         self.lost.set()
+        self._asked.set()
         for event, _ in self._waiting.values():
             event.set()
         for sender in self._watches.values():
@@ -173,35 +180,24 @@ async def run_link(
 
 
 async def _run(dialling: Dialling, ready: Callable[[Link], None]) -> None:
-    async with trio.open_nursery() as nursery:
-        with trio.fail_after(dialling.timeout_s):
-            stream, netloc = await _dial(dialling)
-            try:
-                headers = [(b"Mesh-Author", dialling.author.encode())]
-                socket = await wrap_client_stream(
-                    nursery,
-                    stream,
-                    netloc,
-                    PATH,
-                    subprotocols=[PROTOCOL],
-                    extra_headers=headers,
-                    message_queue_size=QUEUE_MAX,
-                    max_message_size=MESSAGE_BYTES_MAX,
-                    receive_buffer_size=RECEIVE_BYTES,
-                )
-            except BaseException:
-                await trio.aclose_forcefully(stream)
-                raise
-        if socket.closed is not None:
-            raise ConnectionClosed(socket.closed)
-        link = Link(dialling.url, socket)
-        ready(link)
+    with trio.fail_after(dialling.timeout_s):
+        stream, url = await _dial(dialling)
         try:
+            author = {"Mesh-Author": dialling.author}
+            socket = await connect(stream, url, PROTOCOL, author, MESSAGE_BYTES_MAX)
+        except BaseException:
+            await trio.aclose_forcefully(stream)
+            raise
+    link = Link(dialling.url, socket)
+    ready(link)
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(link.write)
             await link.pump()
-        finally:
-            with trio.CancelScope(shield=True), trio.move_on_after(0.5):
-                await socket.aclose()
             nursery.cancel_scope.cancel()
+    finally:
+        with trio.CancelScope(shield=True), trio.move_on_after(CLOSE_TIMEOUT_S):
+            await socket.aclose()
 
 
 async def _dial(dialling: Dialling) -> tuple[trio.SocketStream | TlsStream, str]:
@@ -210,10 +206,11 @@ async def _dial(dialling: Dialling) -> tuple[trio.SocketStream | TlsStream, str]
     if not parts.hostname or parts.scheme not in ("http", "https", "ws", "wss"):
         raise UsageError(f"a URL such as http://127.0.0.1:7700 was expected, {dialling.url!r} came", field="url")
     plain = await trio.open_tcp_stream(parts.hostname, parts.port or (443 if secure else 80))
+    url = f"{'wss' if secure else 'ws'}://{parts.netloc}{PATH}"
     if not secure:
-        return plain, parts.netloc
+        return plain, url
     context = dialling.tls or ssl.create_default_context()
-    return trio.SSLStream(plain, context, server_hostname=parts.hostname, https_compatible=True), parts.netloc
+    return trio.SSLStream(plain, context, server_hostname=parts.hostname, https_compatible=True), url
 
 
 def _reason(error: Exception, timeout_s: float) -> str:
@@ -222,11 +219,11 @@ def _reason(error: Exception, timeout_s: float) -> str:
             return f"no answer within {timeout_s:g} s"
         case BaseExceptionGroup(exceptions=[Exception() as first, *_]):
             return _reason(first, timeout_s)
-        case ConnectionClosed():
-            return "it closed the connection"
+        case WebSocketRefused(status=None):
+            return f"it is no mesh peer, or it closed the connection: {error}"
+        case WebSocketRefused(status=status):
+            return f"it refused the websocket (HTTP {status})"
         case UsageError() | PeerFailed():
             return str(error)
-        case _ if type(error).__name__ == "ConnectionRejected":
-            return f"it refused the websocket (HTTP {getattr(error, 'status_code', '?')})"
         case _:
             return explain(error)
