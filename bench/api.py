@@ -3,7 +3,7 @@
 import secrets
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import trio
@@ -81,11 +81,11 @@ async def _group_commits_per_s(folder: Path) -> float:
         writes = tuple(Write(Table.CELLS, number.to_bytes(8, "big") + bytes([part]), bytes(300)) for part in range(2))
         writer.submit(number, writes)
 
-    def done(_: int, error: StorageError | None) -> None:
+    def done(tickets: Sequence[int], error: StorageError | None) -> None:
         nonlocal stored, ticket
         assert error is None, error
-        stored += 1
-        if running:
+        stored += len(tickets)
+        for _ in tickets if running else ():
             ticket += 1
             submit(ticket)
 

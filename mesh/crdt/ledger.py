@@ -5,6 +5,7 @@ Invariant: nothing is told to anyone before its ticket is stored, and what build
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import groupby
 
 from msgspec import Struct
 
@@ -74,7 +75,7 @@ class Retry(Struct, frozen=True):
 
 
 class Stored(Struct, frozen=True):
-    """The writes of `ticket` are on disk."""
+    """The writes of `ticket`, and of every ticket asked for before it, are on disk."""
 
     ticket: int
 
@@ -270,21 +271,28 @@ class Ledger:
         return Emit("ledger.era", {"writer": self.writer.hex(), "reason": reason})
 
     def _on_stored(self, ticket: int) -> list[LedgerEffect]:
-        pending = self._pending.pop(ticket, None)
-        if pending is None:  # It was dropped: an earlier ticket failed.
+        """Say what one commit made durable: once for all its tickets where that means the same."""
+        if ticket not in self._pending:  # It was dropped: an earlier ticket failed.
             return []
+        done = [self._settled(stored) for stored in list(self._pending) if stored <= ticket]
+        said: list[LedgerEffect] = [emitted for pending in done for emitted in pending.fold.news]
+        for source, group in groupby(done, key=lambda pending: pending.source):
+            if stocked := tuple(opened for pending in group for opened in pending.fold.stocked):
+                said.append(Stocked(stocked, source))
+        if visible := tuple(opened for pending in done for opened in pending.fold.visible):
+            said.append(Visible(visible))
+        for pending in done:
+            if pending.request is not None:
+                said.append(Composed(pending.request, pending.fold.stocked[-1].head))
+            said += [Composed(request, None) for request in pending.confirms]
+        return said
+
+    def _settled(self, ticket: int) -> _Pending:
+        pending = self._pending.pop(ticket)
         self._overlay.stored(ticket)
-        fold = pending.fold
-        for line in fold.moved.values():
+        for line in pending.fold.moved.values():
             self.durable.move(line)
-        said: list[LedgerEffect] = [*fold.news]
-        if fold.stocked:
-            said.append(Stocked(tuple(fold.stocked), pending.source))
-        if fold.visible:
-            said.append(Visible(tuple(fold.visible)))
-        if pending.request is not None:
-            said.append(Composed(pending.request, self.durable.lines[fold.stocked[-1].content.writer].have))
-        return [*said, *(Composed(request, None) for request in pending.confirms)]
+        return pending
 
     def _on_store_failed(self, ticket: int, reason: str) -> list[LedgerEffect]:
         if ticket not in self._pending:

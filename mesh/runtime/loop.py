@@ -4,7 +4,7 @@ Invariant: the peer is called by this task's thread only, never from within itse
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import trio
 
@@ -125,9 +125,9 @@ class Loop:
         """Say that somebody sent what is no message."""
         self._announcer.tell(Emit("peer.malformed", {"at": str(source), "reason": str(error)}))
 
-    def on_stored(self, ticket: int, error: Exception | None) -> None:
-        """The writer thread's answer."""
-        self.tell(Stored(ticket) if error is None else StoreFailed(ticket, str(error)))
+    def on_stored(self, tickets: Sequence[int], error: Exception | None) -> None:
+        """The writer thread's answer to the tickets of one commit, which are in order."""
+        self.tell(Stored(tickets[-1]) if error is None else StoreFailed(tickets[0], str(error)))
 
     def _carry_out(self, effects: list[Effect]) -> None:
         outgoing: dict[tuple[NodeId, Address], list[bytes]] = {}

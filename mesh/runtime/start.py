@@ -5,7 +5,7 @@ half-way gives everything back.
 """
 
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from random import Random
@@ -124,11 +124,11 @@ def _attach_storage(
 ) -> Callable[[], Awaitable[None]]:
     """Start the writer threads. Returns what closes them, after storing what they were given."""
 
-    def on_done(ticket: int, error: StorageError | None) -> None:
+    def on_done(tickets: Sequence[int], error: StorageError | None) -> None:
         node.storage = "ok" if error is None else str(error)
-        node.loop.on_stored(ticket, error)
+        node.loop.on_stored(tickets, error)
         if error is not None:
-            writer.resume(ticket)
+            writer.resume(tickets[-1])
 
     def on_fault(error: StorageError) -> None:
         announcer.tell(Emit("storage.soft", {"reason": str(error)}))

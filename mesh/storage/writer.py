@@ -3,7 +3,9 @@
 Invariant: every ticket is answered once, in the order of submission; and after a failure nothing is stored until the core has
 heard of it, because what it submitted meanwhile builds on what was lost (DESIGN §2.4).
 
-The thread takes all that is queued, within a bound, into one transaction, commits it, and answers its tickets in the loop. When a
+What one turn of the loop submits is handed to the thread in one piece when the turn ends, because a thread that is woken for the
+first ticket would fight the loop for the interpreter over every put. The thread takes all that is queued, within a bound, into one
+transaction, commits it, and answers its tickets in the loop. When a
 commit fails, each ticket in it fails. So does every later one, until `resume(ticket)` tells the writer that the core has handled
 the failure of `ticket` and dropped its overlay from there on. No counter of epochs is needed, because tickets only grow: a
 submission knows the highest ticket that was resumed when it was made, and is refused while that is less than the ticket that
@@ -11,13 +13,14 @@ failed. The thread runs next to no Python: a second busy thread would starve the
 """
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from queue import Empty, SimpleQueue
 from typing import NamedTuple, TypeAlias
 
 import trio
 
-from mesh.crdt.replica import Write
+from mesh.crdt.replica import Table, Write
 from mesh.errors import StorageError
 from mesh.storage.environment import LmdbReplica
 
@@ -26,7 +29,7 @@ COMMIT_BYTES_MAX = (
 )  # About 40 ms of puts and sync on a slow disk: no ticket waits longer for company than for itself.
 COMMIT_TICKETS_MAX = 512
 
-Done: TypeAlias = Callable[[int, StorageError | None], None]
+Done: TypeAlias = Callable[[Sequence[int], StorageError | None], None]
 
 
 class _Job(NamedTuple):
@@ -38,15 +41,18 @@ class _Job(NamedTuple):
 class Writer:
     """Stores what it is given, and says when it is durable. Made inside the loop; owns the replica from then on.
 
-    `done(ticket, error)` is called in the loop, and never from inside `submit`. Where `error` is not None nothing of the ticket
-    was stored; hand that to the core, then call `resume(ticket)`, then submit what the core wants now.
+    `done(tickets, error)` is called in the loop, and never from inside `submit`: once for all tickets of one commit, lowest first.
+    Where `error` is not None nothing of them was stored; hand that to the core, then call `resume` with the last of them, then
+    submit what the core wants now.
     """
 
     def __init__(self, replica: LmdbReplica, done: Done, token: trio.lowlevel.TrioToken | None = None) -> None:
         self._replica = replica
         self._done = done
         self._token = token or trio.lowlevel.current_trio_token()
-        self._queue: SimpleQueue[_Job | None] = SimpleQueue()
+        self._gathered: list[_Job] = []  # The loop's: what this turn of it has submitted.
+        self._queue: SimpleQueue[list[_Job] | None] = SimpleQueue()
+        self._jobs: deque[_Job] = deque()  # The thread's: what it was handed and has not begun.
         self._newest = -1
         self._resumed = -1
         self._waiting = 0
@@ -67,9 +73,12 @@ class Writer:
         assert ticket > self._newest, f"ticket {ticket} came after ticket {self._newest}"
         self._newest = ticket
         self._waiting += 1
-        self._queue.put(_Job(ticket, self._resumed, writes))
-        if self._ended is not None:
-            self._refuse_leftovers()
+        self._gathered.append(_Job(ticket, self._resumed, writes))
+        if len(self._gathered) == 1:
+            try:
+                self._token.run_sync_soon(self._hand_over)
+            except trio.RunFinishedError:
+                self._hand_over()
 
     def resume(self, ticket: int) -> None:
         """The core has handled the failure of `ticket`: what is submitted from now on does not build on it."""
@@ -80,16 +89,25 @@ class Writer:
 
         Answers that have not been delivered are, if the loop goes on.
         """
+        self._hand_over()
         self._queue.put(None)
         self._thread.join()
         self._replica.close()
 
     async def aclose(self) -> None:
         """Store what is queued, deliver the answers, end the thread, and close the file. Cancelling does not cut it short."""
+        self._hand_over()
         self._queue.put(None)
         with trio.CancelScope(shield=True):
             await trio.to_thread.run_sync(self._thread.join)
             self._replica.close()
+
+    def _hand_over(self) -> None:
+        gathered, self._gathered = self._gathered, []
+        if gathered:
+            self._queue.put(gathered)
+        if self._ended is not None:
+            self._refuse_leftovers()
 
     # ---- in the writer thread ----
 
@@ -107,11 +125,14 @@ class Writer:
             self._refuse_leftovers()
 
     def _serve(self) -> None:
-        while (job := self._queue.get()) is not None:
-            if job.resumed < self._broken:
-                self._answer((job.ticket,), self._refusal)
-            else:
-                self._store(job)
+        while (jobs := self._queue.get()) is not None:
+            self._jobs += jobs
+            while self._jobs:
+                job = self._jobs.popleft()
+                if job.resumed < self._broken:
+                    self._answer((job.ticket,), self._refusal)
+                else:
+                    self._store(job)
 
     def _store(self, first: _Job) -> None:
         tickets = [first.ticket]
@@ -129,24 +150,30 @@ class Writer:
             self._answer(tickets, None)
 
     def _commit(self, first: _Job, tickets: list[int]) -> None:
-        """Commit `first` and what is queued behind it. What follows on a job that is not refused is not refused either."""
+        """Commit `first` and what is queued behind it. What follows on a job that is not refused is not refused either.
+
+        Of several writes of one key only the last is put: tickets move the same lines and buckets again and again.
+        """
+        latest = _by_key(first)
+        size = _size(first)
+        while size < COMMIT_BYTES_MAX and len(tickets) < COMMIT_TICKETS_MAX and (job := self._poll()) is not None:
+            tickets.append(job.ticket)
+            latest |= _by_key(job)
+            size += _size(job)
         with self._replica.change() as change:
-            change.apply(first.writes)
-            while change.size < COMMIT_BYTES_MAX and len(tickets) < COMMIT_TICKETS_MAX:
-                job = self._poll()
-                if job is None:
-                    return
-                tickets.append(job.ticket)
-                change.apply(job.writes)
+            change.apply(latest.values())
 
     def _poll(self) -> _Job | None:
-        try:
-            job = self._queue.get_nowait()
-        except Empty:
-            return None
-        if job is None:
-            self._queue.put(None)  # The mark to end is for `_serve`, after this commit.
-        return job
+        if not self._jobs:
+            try:
+                jobs = self._queue.get_nowait()
+            except Empty:
+                return None
+            if jobs is None:
+                self._queue.put(None)  # The mark to end is for `_serve`, after this commit.
+                return None
+            self._jobs += jobs
+        return self._jobs.popleft()
 
     def _fail(self, tickets: list[int], problem: StorageError) -> None:
         self._broken = tickets[0]
@@ -157,11 +184,11 @@ class Writer:
         with self._refusing:
             while True:
                 try:
-                    job = self._queue.get_nowait()
+                    self._jobs += self._queue.get_nowait() or ()
                 except Empty:
-                    return
-                if job is not None:
-                    self._answer((job.ticket,), self._ended)
+                    break
+            while self._jobs:
+                self._answer((self._jobs.popleft().ticket,), self._ended)
 
     def _answer(self, tickets: Sequence[int], error: StorageError | None) -> None:
         try:
@@ -172,9 +199,16 @@ class Writer:
     # ---- in the loop again ----
 
     def _deliver(self, tickets: Sequence[int], error: StorageError | None) -> None:
-        for ticket in tickets:
-            self._waiting -= 1
-            self._done(ticket, error)
+        self._waiting -= len(tickets)
+        self._done(tickets, error)
+
+
+def _by_key(job: _Job) -> dict[tuple[Table, bytes], Write]:
+    return {(write.table, write.key): write for write in job.writes}
+
+
+def _size(job: _Job) -> int:
+    return sum(len(write.key) + len(write.value or b"") for write in job.writes)
 
 
 def write_now(replica: LmdbReplica, writes: Iterable[Write]) -> None:

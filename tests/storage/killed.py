@@ -41,10 +41,11 @@ async def acknowledge(path: Path, first: int, pipe: int) -> None:
     """Write pairs from `first` on, and send the number of each through the pipe once it is durable. Never ends."""
     asked, answered = trio.open_memory_channel[int](IN_FLIGHT)
 
-    def done(ticket: int, error: StorageError | None) -> None:
+    def done(tickets: Sequence[int], error: StorageError | None) -> None:
         assert error is None, error
-        os.write(pipe, key(ticket))
-        asked.send_nowait(ticket)
+        for ticket in tickets:
+            os.write(pipe, key(ticket))
+            asked.send_nowait(ticket)
 
     writer = Writer(opened(path), done)
     for number in range(first, first + IN_FLIGHT):

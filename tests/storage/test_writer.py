@@ -6,7 +6,7 @@ Invariant: these tests run a real thread on real files; they wait for answers, n
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import cast
@@ -55,11 +55,12 @@ class Desk:
         self.writer = Writer(replica, self._done)
         self._news = trio.Event()
 
-    def _done(self, ticket: int, error: StorageError | None) -> None:
-        self.heard.append((ticket, error is None))
-        if error is not None:
-            self.errors[ticket] = str(error)
-            self.on_failure(ticket)
+    def _done(self, tickets: Sequence[int], error: StorageError | None) -> None:
+        for ticket in tickets:
+            self.heard.append((ticket, error is None))
+            if error is not None:
+                self.errors[ticket] = str(error)
+                self.on_failure(ticket)
         self._news.set()
 
     async def answer_to(self, ticket: int) -> bool:
@@ -300,7 +301,7 @@ def test_write_now_is_there_at_once(tmp_path: Path) -> None:
 
 def test_a_writer_outlives_its_loop_without_harm(tmp_path: Path) -> None:
     async def leave() -> Writer:
-        writer = Writer(opened(tmp_path), lambda ticket, error: None)
+        writer = Writer(opened(tmp_path), lambda tickets, error: None)
         writer.submit(1, one(b"k"))
         return writer
 
@@ -319,7 +320,7 @@ from mesh.storage.writer import Writer
 async def main():
     answers, heard = trio.open_memory_channel(100)
     replica = LmdbReplica.open(sys.argv[1], Table, mesh=b"m" * 16, durable=True)
-    writer = Writer(replica, lambda ticket, error: answers.send_nowait((ticket, error)))
+    writer = Writer(replica, lambda tickets, error: answers.send_nowait((tickets[-1], error)))
     limit = lambda most: resource.setrlimit(resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
     many = tuple(Write(Table.CELLS, b"%d" % n, b"v" * 4000) for n in range(1000))
     for ticket, writes, most in [(1, many[:1], 1 << 20), (2, many, 1 << 20), (3, many, resource.RLIM_INFINITY)]:
