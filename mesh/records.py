@@ -126,9 +126,9 @@ class Records:
         try:
             with self._ledger.read() as reader:
                 edits = tuple(edit for op in submit.operations for edit in edits_for(reader, op))
-            if not edits:
-                return self._ledger.handle(Confirm(submit.request), now)
-            return self._ledger.handle(Compose(submit.request, edits, submit.author, submit.about), now)
+                if not edits:
+                    return self._ledger.handle(Confirm(submit.request), now)
+                return self._ledger.handle(Compose(submit.request, edits, submit.author, submit.about), now)
         except UsageError as error:
             return [NotComposed(submit.request, error)]
 

@@ -17,6 +17,7 @@ BODY_BYTES_MAX = 1024 * 1024  # Sixteen times the largest batch.
 DEPTH_MAX = 32  # Deeper than any configuration in the field, and far from Python's own limit.
 INTEGER_MIN, INTEGER_MAX = -(2**63), 2**64 - 1  # What MessagePack can hold.
 
+_LONG_NUMBER = re.compile(rb"\d{19}|\d[eE]")  # Or what looks like one: then the values are looked at.
 _BYTE = re.compile(r"\(byte (\d+)\)")
 
 
@@ -36,7 +37,12 @@ def read_json(raw: bytes) -> object:
         raise _not_json(raw, error) from None
     except RecursionError:
         raise _too_deep() from None
-    return _checked(value)
+    return value if _is_plain(raw) else _checked(value)
+
+
+def _is_plain(raw: bytes) -> bool:
+    """Whether a JSON text can be seen to be within bounds without looking at its values: short numbers, few brackets."""
+    return raw.count(b"{") + raw.count(b"[") < DEPTH_MAX and not _LONG_NUMBER.search(raw)
 
 
 def read_msgpack(raw: bytes) -> object:

@@ -143,9 +143,8 @@ class Fold:
         verdict = self._checked.get(claim)
         return self._place.trust.verify(claim.key, claim.signature, claim.content) if verdict is None else verdict
 
-    def add_own(self, batch: Batch, key: bytes) -> None:
-        """Put a batch that this node has just signed into the log and apply it."""
-        opened = open_batch(batch, self._place.mesh)
+    def add_own(self, opened: OpenBatch, key: bytes) -> None:
+        """Put a batch that this node has just signed into the log and apply it. What it just wrote is not read again."""
         assert self._step(opened) is Step.NEXT, f"own batch {opened.content.number} does not follow on the own chain"
         self._take(opened, key)
 

@@ -18,6 +18,7 @@ from mesh.crdt.batch import (
     Batch,
     Change,
     Content,
+    OpenBatch,
     decode_batch,
     encode_content,
     encode_value,
@@ -198,8 +199,8 @@ class Ledger:
             _check_size(changes, compose)
         with self._folding() as fold:
             self._open_chain(fold)
-            for batch in self._sign_all(changes, compose, now):
-                fold.add_own(batch, self._own.key)
+            for opened in self._sign_all(changes, compose, now):
+                fold.add_own(opened, self._own.key)
         return self._close(_Pending(fold, None, compose.request))
 
     def _on_confirm(self, request: int) -> list[LedgerEffect]:
@@ -227,7 +228,7 @@ class Ledger:
             fold.put(Write(Table.META, ERA, self._author.era))
             fold.admit_certificate(self._certificate)
 
-    def _sign_all(self, changes: tuple[Change, ...], compose: Compose, now: float) -> Iterator[Batch]:
+    def _sign_all(self, changes: tuple[Change, ...], compose: Compose, now: float) -> Iterator[OpenBatch]:
         """The batch of a write, after as many batches without changes as its list of dependencies needs."""
         fresh = self._frontier.heads(self.writer)
         while len(fresh) > AFTER_BESIDE_CHANGES_MAX:
@@ -236,7 +237,7 @@ class Ledger:
         yield self._sign(tuple(fresh), changes, compose, now)
         self._frontier.clear()
 
-    def _sign(self, after: tuple[Head, ...], changes: tuple[Change, ...], compose: Compose, now: float) -> Batch:
+    def _sign(self, after: tuple[Head, ...], changes: tuple[Change, ...], compose: Compose, now: float) -> OpenBatch:
         line = self._working.lines.get(self.writer)
         number, previous = (line.have.number + 1, line.have.hash) if line is not None else (1, NO_BATCH)
         content = Content(
@@ -256,7 +257,7 @@ class Ledger:
             about=compose.about,
         )
         raw = encode_content(content)
-        return Batch(raw, self._trust.sign(raw))
+        return OpenBatch(Batch(raw, self._trust.sign(raw)), hash_content(raw), content)
 
     def _on_open_era(self, reason: str) -> list[LedgerEffect]:
         with self._folding() as fold:

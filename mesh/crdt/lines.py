@@ -57,6 +57,7 @@ class Context:
 
     def __init__(self, lines: Mapping[WriterId, Line]) -> None:
         self.lines: dict[WriterId, Line] = dict(lines)
+        self.moves = 0  # How often a line was replaced: who keeps something made of the lines knows when it is stale.
         self._sums = Sums()
         self._counted: dict[WriterId, int] = {}  # What each writer's head adds to the sums.
         self._moved: dict[WriterId, None] = dict.fromkeys(self.lines)  # Since the sums were last asked for.
@@ -68,6 +69,7 @@ class Context:
     def move(self, line: Line) -> None:
         """Replace what is known of one writer."""
         self.lines[line.have.writer] = line
+        self.moves += 1
         self._moved[line.have.writer] = None
 
     @property

@@ -20,6 +20,7 @@ class Overlay:
             table: {} for table in Table
         }  # Which ticket a pending row is of.
         self._tickets: dict[int, dict[Table, Rows]] = {}
+        self._open: Reader | None = None
 
     @property
     def tickets(self) -> list[int]:
@@ -65,9 +66,16 @@ class Overlay:
 
     @contextmanager
     def read(self) -> Iterator[Reader]:
-        """Open a reader that sees the overlay."""
+        """Open a reader that sees the overlay; within the `with` of another one it is that one, so both see the same."""
+        if self._open is not None:
+            yield self._open
+            return
         with self._replica.read() as below:
-            yield _OverlayReader(self._pending, below)
+            self._open = _OverlayReader(self._pending, below)
+            try:
+                yield self._open
+            finally:
+                self._open = None
 
 
 class _OverlayReader:

@@ -42,7 +42,7 @@ async def keep_journal(node: Node) -> None:
 
 
 async def _follow(node: Node, log: structlog.typing.WrappedLogger) -> None:
-    with node.listen(BACKLOG) as announcements:
+    with node.listen(BACKLOG, (Emit,)) as announcements:
         async for announcement in announcements:
             if isinstance(announcement, Emit):
                 _write(log, announcement)

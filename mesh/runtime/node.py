@@ -20,7 +20,7 @@ from mesh.errors import StorageError
 from mesh.events import Publish
 from mesh.ids import Address, NodeId
 from mesh.records import Operation, Submit
-from mesh.runtime.announcer import Announcement, Announcer
+from mesh.runtime.announcer import EVERYTHING, Announcement, Announcer, Kinds
 from mesh.runtime.answers import Answers
 from mesh.runtime.identity import Identity
 from mesh.runtime.loop import Loop
@@ -63,6 +63,7 @@ class Node:
         self.sightings = Sightings(loop.peer, self._started)
         loop.on_posted = lambda posted: self.sightings.note(posted, loop.clock.now())
         self.storage = "ok"
+        self._token = (-1, "")
         self.on_http: OnHttp = turn_away
 
     @property
@@ -99,7 +100,10 @@ class Node:
 
     def token(self) -> str:
         """The causal position of what is durable here."""
-        return encode_token(self.loop.peer.ledger.durable.token())
+        durable = self.loop.peer.ledger.durable
+        if self._token[0] != durable.moves:  # All that one commit answers share one.
+            self._token = durable.moves, encode_token(durable.token())
+        return self._token[1]
 
     async def wait_until_covered(self, token: str, timeout_s: float) -> bool:
         """Wait until everything that `token` names is applied and durable here. False: it is not, in time."""
@@ -151,9 +155,11 @@ class Node:
         progress = self.loop.peer.progress()
         return CatchUp(progress.have, progress.wanted) if progress is not None else None
 
-    def listen(self, capacity: int = 1000) -> AbstractContextManager[trio.MemoryReceiveChannel[Announcement]]:
-        """Everything that happens from now on. The channel is closed for a listener with more than `capacity` unread."""
-        return self._announcer.listen(capacity)
+    def listen(
+        self, capacity: int = 1000, kinds: Kinds = EVERYTHING
+    ) -> AbstractContextManager[trio.MemoryReceiveChannel[Announcement]]:
+        """All of `kinds` that happens from now on. The channel is closed for a listener with more than `capacity` unread."""
+        return self._announcer.listen(capacity, kinds)
 
     def publish(self, topic: str, value: object) -> None:
         """Set a topic of this node's own board; None takes it away."""

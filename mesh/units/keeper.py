@@ -45,7 +45,7 @@ class Keeper:
 
     async def _follow(self) -> None:
         """Read the whole configuration, then follow its changes for as long as they do not come too fast."""
-        with self._node.listen(BACKLOG) as announcements:
+        with self._node.listen(BACKLOG, (Visible,)) as announcements:
             await self._read_all()
             async for announcement in announcements:
                 if isinstance(announcement, Visible):
@@ -77,7 +77,8 @@ class Keeper:
         units = [record.key for record in records if record.collection == "unit"]
         if any(record.collection in ("template", "dataset") for record in records):
             units += self._supervision.wanted()
-        self._read_units(list(dict.fromkeys(units)))
+        if units:
+            self._read_units(list(dict.fromkeys(units)))
 
     def _read_units(self, units: list[str]) -> None:
         events: list[Event] = []
