@@ -6,12 +6,13 @@ from itertools import chain
 
 import msgspec
 
-from bench import api, durability, ledger, reconcile
+from bench import api, durability, ledger, loop, reconcile
 from bench.measure import Measure
 
 GROUPS = {
     "ledger": lambda: chain(ledger.measures(), reconcile.measures()),
     "api": api.measures,
+    "loop": loop.measures,
     "durability": durability.measures,
 }
 

@@ -19,7 +19,7 @@ from mesh.crdt.conflicts import Unsettled, scan_unsettled
 from mesh.crdt.lines import read_line
 from mesh.crdt.replica import Reader
 from mesh.crdt.token import encode_token
-from mesh.crdt.view import next_collection, value_of
+from mesh.crdt.view import StoredRecord, next_collection, value_of
 from mesh.errors import UsageError
 from mesh.ids import RecordId, WriterId, short
 from mesh.model.naming import check_collection
@@ -28,6 +28,7 @@ from mesh.runtime.node import Node
 from mesh.runtime.rows import Receipt
 from mesh.security.trust import fingerprint
 
+_Look = tuple[RecordId, list[Unsettled]]
 KINDS: dict[Kind, Kinds] = {Kind.PUT: "put", Kind.CLEAR: "clear", Kind.BURY: "bury", Kind.RESTORE: "restore"}
 
 
@@ -42,16 +43,16 @@ async def list_conflicts(node: Node, params: ListConflicts) -> ConflictPage:
     async with aclosing(_all_slices(node, params)) as parts:
         async for part in parts:
             page.token = page.token or encode_token(part.position)
-            if page.take(node, part):
+            if page.take(node, part.seen):
                 break
     after = page.last.key if params.collection else str(page.last)
     return ConflictPage(page.items, after if page.full else None, page.token)
 
 
-async def _all_slices(node: Node, params: ListConflicts) -> AsyncGenerator[Slice, None]:
+async def _all_slices(node: Node, params: ListConflicts) -> AsyncGenerator[Slice[_Look], None]:
     """The records of the collection that is asked for, or of all, from behind `after_key`."""
     if params.collection:
-        async with aclosing(slices(node, params.collection, params.prefix, params.after_key)) as parts:
+        async with aclosing(slices(node, _look, params.collection, params.prefix, params.after_key)) as parts:
             async for part in parts:
                 yield part
         return
@@ -61,7 +62,7 @@ async def _all_slices(node: Node, params: ListConflicts) -> AsyncGenerator[Slice
     collection, _, key = params.after_key.partition("/")  # A collection's name holds no slash.
     following: str | None = collection or _next(node, "")
     while following is not None:
-        async with aclosing(slices(node, following, "", key)) as parts:
+        async with aclosing(slices(node, _look, following, "", key)) as parts:
             async for part in parts:
                 yield part
         following, key = _next(node, following), ""
@@ -70,6 +71,10 @@ async def _all_slices(node: Node, params: ListConflicts) -> AsyncGenerator[Slice
 def _next(node: Node, collection: str) -> str | None:
     with node.read() as reader:
         return next_collection(reader, collection)
+
+
+def _look(stored: StoredRecord) -> _Look:
+    return stored.record, list(scan_unsettled([stored]))
 
 
 class _Page:
@@ -87,12 +92,12 @@ class _Page:
         """Whether the page ends here, though there may be more."""
         return len(self.items) >= self._limit or self._looked >= SCANNED_MAX
 
-    def take(self, node: Node, part: Slice) -> bool:
+    def take(self, node: Node, looks: list[_Look]) -> bool:
         """Take what is to be settled in some records. True: the page is full, and `last` is where the next one goes on."""
-        for stored in part.records:
+        for record, unsettled in looks:
             self._looked += 1
-            self.last = stored.record
-            for found in scan_unsettled([stored]):
+            self.last = record
+            for found in unsettled:
                 with node.read() as reader:
                     self.items.append(_row(node, reader, found))
             if self.full:

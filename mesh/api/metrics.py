@@ -5,14 +5,16 @@ Invariant: what the node knows is asked for when it is scraped; only requests an
 
 from collections import Counter as Tally
 from collections.abc import Iterator
+from math import isinf
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
-from prometheus_client.metrics_core import CounterMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from mesh.crdt.token import decode_token
+from mesh.runtime.meter import Durations
 from mesh.runtime.node import Node
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -44,6 +46,11 @@ class Metrics:
         return generate_latest(self._registry)
 
 
+def _histogram(name: str, about: str, durations: Durations) -> HistogramMetricFamily:
+    buckets = [("+Inf" if isinf(bound) else str(bound), float(count)) for bound, count in durations.buckets()]
+    return HistogramMetricFamily(name, about, buckets=buckets, sum_value=durations.total_s)
+
+
 class _NodeCollector(Collector):
     def __init__(self, node: Node) -> None:
         self._node = node
@@ -57,6 +64,10 @@ class _NodeCollector(Collector):
         yield members
         yield GaugeMetricFamily("mesh_writers", "Writers of which batches are applied.", value=len(position))
         yield CounterMetricFamily("mesh_applied_batches", "Batches applied here.", value=sum(position.values()))
+        meter = self._node.meter
+        yield _histogram("mesh_loop_step_seconds", "How long one step of a task held the loop.", meter.steps)
+        yield _histogram("mesh_loop_turn_seconds", "How long the loop did not look at its sockets.", meter.turns)
+        yield _histogram("mesh_gc_pause_seconds", "How long a garbage collection took.", meter.pauses)
         boards = len({row.owner_node for row in self._node.state()})
         yield GaugeMetricFamily("mesh_boards", "Boards held here.", value=boards)
         missing = (found.wanted - found.have) if (found := self._node.catching_up()) else 0

@@ -5,11 +5,11 @@ it stands beside.
 """
 
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
+from typing import Generic, TypeVar
 
 import msgspec
-import trio
 from msgspec import Struct
 
 from mesh.api.faults import Behind, Buried
@@ -37,16 +37,21 @@ from mesh.model.fields import unflatten
 from mesh.model.naming import check_collection, check_key
 from mesh.runtime.node import Node
 
-SLICE_S = 0.002  # DESIGN §3: queries run on the loop in slices of at most 2 ms.
+SLICE_S = 0.0015  # DESIGN §3: queries run on the loop in slices of at most 2 ms; what was read is still to be told.
+PAGE_BYTES_MAX = 256 * 1024  # Of values in one page: what is written as JSON, and sent, within a slice.
 SCANNED_MAX = 20_000  # Records that one call looks at; then it answers with what it found and where to go on.
 
 Position = dict[WriterId, int]
+T = TypeVar("T")
 
 
-class Slice(Struct, frozen=True):
-    """Records read from one committed state, which is at `position` or newer."""
+Look = Callable[[StoredRecord], T]
 
-    records: list[StoredRecord]
+
+class Slice(Struct, Generic[T], frozen=True):
+    """What was seen of records of one committed state, which is at `position` or newer."""
+
+    seen: list[T]
     position: Position
 
 
@@ -83,12 +88,14 @@ async def list_records(node: Node, params: ListRecords) -> RecordPage:
     check_collection(params.collection)
     await catch_up(node, params)
     page = _Page(params)
-    async with aclosing(slices(node, params.collection, params.prefix, params.after_key)) as parts:
+    token, read = "", 0
+    async with aclosing(slices(node, page.take, params.collection, params.prefix, params.after_key)) as parts:
         async for part in parts:
-            page.token = page.token or encode_token(part.position)
-            if page.take(part.records):
+            token = token or encode_token(part.position)
+            read += 1
+            if page.full:
                 break
-    return RecordPage(page.items, page.last if page.full else None, page.token)
+    return RecordPage(page.items, page.last if page.full else None, token, one_state=read == 1)
 
 
 class _Page:
@@ -96,51 +103,55 @@ class _Page:
 
     def __init__(self, params: ListRecords) -> None:
         self._filter, self._limit = Filter(params), params.limit
-        self._looked = 0
+        self._looked = self._bytes = 0
         self.items: list[RecordRow] = []
         self.last = ""
-        self.token = ""
 
     @property
     def full(self) -> bool:
         """Whether the page ends here, though the collection may go on."""
-        return len(self.items) >= self._limit or self._looked >= SCANNED_MAX
+        return len(self.items) >= self._limit or self._looked >= SCANNED_MAX or self._bytes >= PAGE_BYTES_MAX
 
-    def take(self, records: list[StoredRecord]) -> bool:
-        """Take what is asked for of some records. True: the page is full, and `last` is where the next one goes on."""
-        for stored in records:
-            self._looked += 1
-            self.last = stored.record.key
-            if row := self._filter.row(stored):
-                self.items.append(row)
-            if self.full:
-                return True
-        return False
+    def take(self, stored: StoredRecord) -> bool:
+        """Take a record if it is asked for. False: the page is full, and `last` is where the next one goes on."""
+        self._looked += 1
+        self.last = stored.record.key
+        if row := self._filter.row(stored):
+            self.items.append(row)
+            self._bytes += sum(len(sibling.value) for cell in stored.cells.values() for sibling in cell)
+        return not self.full
 
 
-async def slices(node: Node, collection: str, prefix: str = "", after_key: str = "") -> AsyncGenerator[Slice, None]:
-    """All records of a collection, buried ones too, in slices; other tasks run between two slices. At least one slice.
+async def slices(
+    node: Node, look: Look[T], collection: str, prefix: str = "", after_key: str = ""
+) -> AsyncGenerator[Slice[T], None]:
+    """What `look` sees of all records of a collection, buried ones too, in slices; at least one, and `look` belongs to the slice's time.
 
-    Each carries the position of the first: every one of them is at least as new.
+    Other tasks run between two slices, and of all that read like this one at a time has its slice in a turn of the loop. Each carries
+    the position of the first: every one of them is at least as new. Where `look` says False, its slice is the last.
     """
     position: Position | None = None
-    while True:
-        with node.read() as reader:
-            position = position_of(reader) if position is None else position
-            records = list(_for_a_while(scan_records(reader, collection, prefix, after_key)))
-        yield Slice(records, position)
-        if not records:
-            return
-        after_key = records[-1].record.key
-        await trio.lowlevel.checkpoint()
+    following: str | None = after_key
+    while following is not None:
+        async with node.reading_turn:
+            with node.read() as reader:
+                position = position_of(reader) if position is None else position
+                records = scan_records(reader, collection, prefix, following)
+                seen, following = _look_for_a_while(records, look)
+        yield Slice(seen, position)
 
 
-def _for_a_while(records: Iterator[StoredRecord]) -> Iterator[StoredRecord]:
+def _look_for_a_while(records: Iterator[StoredRecord], look: Look[T]) -> tuple[list[T], str | None]:
+    """What was seen, and behind which key to go on; None at the end."""
     end = time.perf_counter() + SLICE_S
-    for record in records:
-        yield record
+    seen: list[T] = []
+    for stored in records:
+        seen.append(look(stored))
+        if seen[-1] is False:
+            return seen, None
         if time.perf_counter() > end:
-            return
+            return seen, stored.record.key
+    return seen, None
 
 
 class Filter:

@@ -6,6 +6,7 @@ behind everything that it covers.
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from functools import partial
 
 import trio
 
@@ -45,24 +46,26 @@ class RecordWatch(Watch):
         if self._resume is not None and touched is None:
             await self.tell(WatchEvent(self.number, "RESET", reason="the token is too old; a snapshot follows"))
         position: Position | None = None
-        async with aclosing(slices(self.node, self._collection, self._prefix)) as parts:
+        look = partial(self._snapshot, touched)
+        async with aclosing(slices(self.node, look, self._collection, self._prefix)) as parts:
             async for part in parts:
                 position = part.position if position is None else position
-                for stored in part.records:
-                    await self._tell_stored(stored, touched)
+                for event in part.seen:
+                    if event is not None:
+                        await self.tell(event)
         for key in sorted((touched or set()) - self._known):
             await self.tell(WatchEvent(self.number, "REMOVE", key))
         self.position = position or {}
         await self.tell(WatchEvent(self.number, "SYNC", token=self.token))
 
-    async def _tell_stored(self, stored: StoredRecord, touched: set[str] | None) -> None:
+    def _snapshot(self, touched: set[str] | None, stored: StoredRecord) -> WatchEvent | None:
         key = stored.record.key
         if not stored.exists:
-            return
+            return None
         self._known.add(key)
-        if touched is None or key in touched:
-            author = stored.newest().author
-            await self.tell(WatchEvent(self.number, "SNAPSHOT", key, unflatten(stored.fields()), author=author))
+        if touched is not None and key not in touched:
+            return None
+        return WatchEvent(self.number, "SNAPSHOT", key, unflatten(stored.fields()), author=stored.newest().author)
 
     async def _touched_since(self, start: Position) -> set[str] | None:
         """Keys that batches behind `start` touch; None where there are too many batches."""

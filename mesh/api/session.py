@@ -14,10 +14,10 @@ from mesh.api.faults import Busy, Invalid, kind_of
 from mesh.api.json_input import Codec
 from mesh.api.methods import METHODS, WATCH_METHODS, decode, method
 from mesh.api.metrics import Metrics
+from mesh.api.outbox import Outbox
 from mesh.api.record_watch import RecordWatch, check_watch
 from mesh.api.row_watches import MemberWatch, StateWatch
 from mesh.api.shapes import CloseWatch, OpenWatch, WatchClosed, WatchEvent, WatchOpened
-from mesh.api.outbox import Outbox
 from mesh.api.watching import Watch
 from mesh.api.wires import Wire, WireClosed
 from mesh.errors import MeshError

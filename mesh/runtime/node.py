@@ -24,7 +24,8 @@ from mesh.runtime.announcer import EVERYTHING, Announcement, Announcer, Kinds
 from mesh.runtime.answers import Answers
 from mesh.runtime.identity import Identity
 from mesh.runtime.loop import Loop
-from mesh.runtime.rows import CatchUp, Health, MemberRow, Receipt, StateRow
+from mesh.runtime.meter import SliceMeter, quantiles
+from mesh.runtime.rows import CatchUp, Health, LoopHealth, MemberRow, Receipt, StateRow
 from mesh.runtime.sightings import Sightings, member_row, owner_name
 from mesh.transport.prefixed import PrefixedStream
 
@@ -63,6 +64,8 @@ class Node:
         self.sightings = Sightings(loop.peer, self._started)
         loop.on_posted = lambda posted: self.sightings.note(posted, loop.clock.now())
         self.storage = "ok"
+        self.meter = SliceMeter()
+        self.reading_turn = trio.Lock()  # Long reads take one slice per turn of the loop, however many they are.
         self._token = (-1, "")
         self.on_http: OnHttp = turn_away
 
@@ -148,6 +151,7 @@ class Node:
             storage=self.storage,
             held=sum(line.have.number - line.applied.number for line in context.lines.values()),
             catching_up=self.catching_up(),
+            loop=LoopHealth(*map(quantiles, (self.meter.steps, self.meter.turns, self.meter.pauses))),
         )
 
     def catching_up(self) -> CatchUp | None:

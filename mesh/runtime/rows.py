@@ -5,6 +5,8 @@ Invariant: what is enabled, what is healthy and what is reachable are three fiel
 
 from msgspec import Struct
 
+from mesh.runtime.meter import Quantiles
+
 
 class MemberRow(Struct, frozen=True):
     """One member as this node sees it. `standing` is alive, suspect, down or left; `since` seconds since 1970."""
@@ -44,6 +46,17 @@ class CatchUp(Struct, frozen=True):
     wanted: int
 
 
+class LoopHealth(Struct, frozen=True):
+    """How long the loop was held since the start, in ms: by a step of a task, by a turn, by the garbage collector.
+
+    A p50 or p99 is an upper limit, as wide as the buckets of `/metrics`.
+    """
+
+    step: Quantiles = Quantiles(0.0, 0.0, 0.0)
+    turn: Quantiles = Quantiles(0.0, 0.0, 0.0)
+    gc: Quantiles = Quantiles(0.0, 0.0, 0.0)
+
+
 class Health(Struct, frozen=True):
     """How this node is. `fingerprint` and `token` are of one committed state; `catching_up` is None while little is missing."""
 
@@ -60,6 +73,7 @@ class Health(Struct, frozen=True):
     storage: str
     held: int
     catching_up: CatchUp | None = None
+    loop: LoopHealth = LoopHealth()
 
 
 class Receipt(Struct, frozen=True):

@@ -65,6 +65,7 @@ async def open_node(folder: Path, options: Options) -> AsyncIterator[Node]:
         node = Node(
             identity, Loop(peer, clock, answers := Answers(), announcer := Announcer()), ledger, answers, announcer
         )
+        stack.enter_context(node.meter.measuring())
         stack.push_async_callback(_attach_storage(node, ledger, soft, announcer))
         async with trio.open_nursery() as nursery:
             await _attach_network(node, bound, nursery, announcer)

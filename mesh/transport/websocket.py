@@ -1,7 +1,7 @@
 """Websockets (RFC 6455) over any stream of trio: the protocol of `websockets`, without its shells.
 
-Invariant: one task reads, one sends, and nothing is lost between them: whatever came in one piece is handed over in one piece, bytes
-behind the handshake too, and what waits to be sent leaves in one call.
+Invariant: one task reads, one sends, and nothing is lost between them: whatever came in one piece is handed over in one piece, also
+what came behind the handshake, and what waits to be sent leaves in one call.
 
 The protocol is the library's sans-IO core. Its own shell for trio sends message by message; a peer answers many at once.
 """
@@ -11,7 +11,7 @@ from typing import TypeAlias, cast
 
 import trio
 from websockets.client import ClientProtocol
-from websockets.exceptions import InvalidStatus, WebSocketException
+from websockets.exceptions import InvalidStatus
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request, Response
 from websockets.protocol import OPEN, Protocol
@@ -171,7 +171,8 @@ async def accept(stream: trio.abc.Stream, choose: Chosen, message_bytes_max: int
 
     protocol = ServerProtocol(select_subprotocol=select, max_size=message_bytes_max)
     socket = WebSocketStream(stream, protocol)
-    request = await _handshake(socket, protocol, Request)
+    request = await _handshake(socket, protocol)
+    assert isinstance(request, Request)
     protocol.send_response(protocol.accept(request))
     await _told(socket)
     if protocol.handshake_exc is not None:
@@ -183,15 +184,13 @@ async def connect(
     stream: trio.abc.Stream, url: str, subprotocol: str, headers: dict[str, str], message_bytes_max: int
 ) -> WebSocketStream:
     """Open a websocket at `url` (ws: or wss:) over a stream that leads there. Raises WebSocketRefused."""
-    protocol = ClientProtocol(
-        parse_uri(url), subprotocols=[cast(Subprotocol, subprotocol)], max_size=message_bytes_max
-    )
+    protocol = ClientProtocol(parse_uri(url), subprotocols=[cast(Subprotocol, subprotocol)], max_size=message_bytes_max)
     socket = WebSocketStream(stream, protocol)
     request = protocol.connect()
     request.headers.update(headers)
     protocol.send_request(request)
     await _told(socket)
-    await _handshake(socket, protocol, Response)
+    await _handshake(socket, protocol)
     return socket
 
 
@@ -202,9 +201,7 @@ async def _told(socket: WebSocketStream) -> None:
         raise WebSocketRefused("the connection was closed") from None
 
 
-async def _handshake(
-    socket: WebSocketStream, protocol: ServerProtocol | ClientProtocol, kind: type[Request] | type[Response]
-) -> Request | Response:
+async def _handshake(socket: WebSocketStream, protocol: ServerProtocol | ClientProtocol) -> Request | Response:
     """The other side's half of the handshake. What came behind it stays with the protocol."""
     while not protocol.events and protocol.handshake_exc is None:
         if protocol.reader.eof:
@@ -215,5 +212,5 @@ async def _handshake(
         failed = protocol.handshake_exc
         raise WebSocketRefused(str(failed), failed.response.status_code if isinstance(failed, InvalidStatus) else None)
     found = protocol.events.pop(0)
-    assert isinstance(found, kind)
+    assert isinstance(found, Request | Response)
     return found

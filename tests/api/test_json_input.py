@@ -1,5 +1,6 @@
 """What a client sends is read with a place for every fault, and only what JSON can say passes."""
 
+from collections.abc import Callable
 from contextlib import suppress
 
 import msgspec
@@ -69,3 +70,24 @@ def test_deep_nesting_is_refused(depth: int) -> None:
         read_json(b"[" * depth + b"]" * depth)
     with pytest.raises(Malformed, match="levels of nesting"):
         read_msgpack(b"\x91" * depth + b"\xc0")
+
+
+@given(st.integers(DEPTH_MAX - 3, DEPTH_MAX + 2), st.sampled_from(["1", '"["', str(2**64 - 1), str(2**64), "1e3"]))
+def test_the_quick_look_at_a_json_text_judges_as_the_long_one(depth: int, inner: str) -> None:
+    raw = ("[" * depth + inner + "]" * depth).encode()
+    packed = msgspec.msgpack.encode(0)
+    try:
+        packed = msgspec.msgpack.encode(msgspec.json.decode(raw))
+    except OverflowError:  # MessagePack cannot even say it.
+        with pytest.raises(Malformed):
+            read_json(raw)
+        return
+    assert _verdict(read_json, raw) == _verdict(read_msgpack, packed)
+
+
+def _verdict(read: Callable[[bytes], object], raw: bytes) -> bool:
+    try:
+        read(raw)
+    except Malformed:
+        return False
+    return True

@@ -250,6 +250,31 @@ def test_tickets_are_answered_in_order() -> None:
     assert ada.answers() == [(request, True) for request in requests]
 
 
+def test_what_one_commit_stores_is_said_together_and_each_write_gets_its_own_answer() -> None:
+    ada, bob = Site("a"), Site("b")
+    bob.write(Put(RECORD, "power", 1))
+    requests = [ada.compose(Put(RECORD, "current", number)) for number in range(2)]
+    ada.tell(Merge(STRANGER, bob.lacked_by({}), (certificate_for("b"),)))
+    requests.append(ada.compose(Put(RECORD, "current", 2)))
+    for store in ada.waiting:
+        ada.disk.write(store.writes)
+    said = ada.tell(Stored(ada.waiting[-1].ticket))
+    stocked = [(effect.source, len(effect.batches)) for effect in said if isinstance(effect, Stocked)]
+    assert stocked == [(None, 2), (STRANGER, 1), (None, 1)]
+    (visible,) = (effect for effect in said if isinstance(effect, Visible))
+    assert len(visible.batches) == 4
+    heads = [(effect.request, effect.head.number) for effect in said if isinstance(effect, Composed) and effect.head]
+    assert heads == list(zip(requests, (1, 2, 3), strict=True))
+    assert ada.ledger.durable.token() == {ada.ledger.writer: 3, bob.ledger.writer: 1}
+
+
+def test_an_own_batch_is_told_as_its_bytes_read() -> None:
+    ada = Site("a")
+    ada.compose(Put(RECORD, "current", {"a": [1, None, "x"]}), Clear(RECORD, "voltage"))
+    (visible,) = (effect for effect in ada.settle() if isinstance(effect, Visible))
+    assert visible.batches == (open_batch(ada.log()[0], ada.ledger.mesh),)
+
+
 def test_a_failed_store_drops_everything_from_it_on() -> None:
     ada = Site("a")
     kept = ada.compose(Put(RECORD, "current", 1))

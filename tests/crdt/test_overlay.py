@@ -74,3 +74,16 @@ def test_one_ticket_writes_each_key_once() -> None:
     overlay.put(1, Write(Table.META, b"key", None))
     assert list(overlay.writes(1)) == [Write(Table.META, b"key", None)]
     assert not overlay.writes(2)
+
+
+def test_readers_within_one_another_see_the_same_and_the_next_one_sees_anew() -> None:
+    disk = MemoryReplica()
+    overlay = Overlay(disk)
+    with overlay.read() as outer:
+        with overlay.read() as inner:
+            assert inner is outer
+        overlay.put(1, Write(Table.CELLS, b"a", b"1"))
+        assert outer.get(Table.CELLS, b"a") == b"1"
+    with overlay.read() as later:
+        assert later is not outer
+        assert later.get(Table.CELLS, b"a") == b"1"

@@ -135,6 +135,16 @@ async def test_what_waits_together_is_committed_together(desk: Desk) -> None:
     assert desk.replica.commits - before == 2  # One is full, and the last ticket is left for another.
 
 
+async def test_what_one_turn_of_the_loop_submits_is_one_commit_and_the_last_write_of_a_key_stands(desk: Desk) -> None:
+    before = desk.replica.commits
+    for ticket in range(20):
+        desk.writer.submit(ticket, (*one(b"own%d" % ticket), Write(Table.CELLS, b"shared", b"%d" % ticket)))
+    await desk.answer_to(19)
+    assert desk.replica.commits == before + 1
+    with desk.replica.read() as reader:
+        assert reader.get(Table.CELLS, b"shared") == b"19"
+
+
 async def test_a_commit_is_bounded_in_bytes_too(desk: Desk) -> None:
     before = desk.replica.commits
     gate = submit_gate(desk, 0)
