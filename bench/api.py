@@ -1,5 +1,11 @@
-"""How fast a client is served, over real sockets, by processes of their own."""
+"""How fast a client is served, over real sockets, by processes of their own.
 
+What group commit allows is measured, not computed: the same writer thread on the same disk, fed with 32 tickets of two puts at a
+time by a loop that does nothing else. No request that is checked, signed and answered in Python can come near it: a signature
+alone takes longer than its share of that commit. The bar stays, so that the distance is seen.
+"""
+
+import os
 import secrets
 import tempfile
 import time
@@ -8,7 +14,7 @@ from pathlib import Path
 
 import trio
 
-from bench.measure import Measure, at_least
+from bench.measure import Measure, at_least, cpu_s
 from mesh.client.client import MeshClient
 from mesh.crdt.replica import Table, Write
 from mesh.demo.processes import peers
@@ -39,19 +45,24 @@ async def _served(folder: Path) -> list[Measure]:
         await wait_for_everybody({"a": at_a, "b": at_b}, 2, 30.0)
         seen: list[float] = []
         await put_to_watch(at_a, at_b, seen)
-        through_api = await _durable_writes_per_s(at_a)
+        used = [-cpu_s(pid) for pid in (a.pid, b.pid, os.getpid())]
+        through_api, written = await _durable_writes_per_s(at_a)
+        used = [before + cpu_s(pid) for before, pid in zip(used, (a.pid, b.pid, os.getpid()), strict=True)]
     found = quantiles(seen)
     assert found is not None
     allowed = await _group_commits_per_s(folder / "bare")
     detail: dict[str, float | int | str] = {"writes_per_s": round(through_api), "bare_per_s": round(allowed)}
+    for name, taken in zip(("peer", "other_peer", "client"), used, strict=True):
+        detail[f"{name}_cpu_us"] = round(taken / written * 1e6)  # Per write: what a busy machine leaves as it is.
+    detail["load"] = round(os.getloadavg()[0], 2)
     return [
         Measure("api.put_to_watch", found.p50, "ms (median)", None, None, {"p99_ms": found.p99, "puts": found.count}),
         at_least("api.durable_writes", through_api / allowed, 0.5, "of bare group commit, 32 in flight", detail),
     ]
 
 
-async def _durable_writes_per_s(client: MeshClient) -> float:
-    """Acknowledged puts per second with `IN_FLIGHT` asked for at once."""
+async def _durable_writes_per_s(client: MeshClient) -> tuple[float, int]:
+    """Acknowledged puts per second with `IN_FLIGHT` asked for at once, and how many there were."""
     done = 0
 
     async def write(lane: int) -> None:
@@ -68,7 +79,7 @@ async def _durable_writes_per_s(client: MeshClient) -> float:
             nursery.start_soon(write, lane)
         await trio.sleep(WRITING_S)
         nursery.cancel_scope.cancel()
-    return done / (time.perf_counter() - begin)
+    return done / (time.perf_counter() - begin), done
 
 
 async def _group_commits_per_s(folder: Path) -> float:

@@ -8,7 +8,7 @@ import os
 import re
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import httpx2
@@ -62,9 +62,8 @@ async def _read_by_many(folder: Path) -> list[Measure]:
 
 @asynccontextmanager
 async def _clients(url: str) -> AsyncIterator[list[MeshClient]]:
-    async with trio.open_nursery(), MeshClient([url]) as a, MeshClient([url]) as b:
-        async with MeshClient([url]) as c, MeshClient([url]) as d:
-            yield [a, b, c, d][:CLIENTS]
+    async with AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(MeshClient([url])) for _ in range(CLIENTS)]
 
 
 async def _load(clients: list[MeshClient]) -> None:

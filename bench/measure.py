@@ -1,8 +1,10 @@
 """What a benchmark says, and how it takes its time."""
 
 import gc
+import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 from statistics import median
 
 from msgspec import Struct
@@ -29,6 +31,12 @@ def at_least(name: str, value: float, bar: float, unit: str, detail: dict[str, f
 def at_most(name: str, value: float, bar: float, unit: str, detail: dict[str, float | int | str]) -> Measure:
     """A figure that should not be above its bar."""
     return Measure(name, round(value, 4), unit, bar, value <= bar, detail)
+
+
+def cpu_s(pid: int) -> float:
+    """The processor time that a process has taken so far, of all its threads, in user and kernel mode (Linux)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def seconds(work: Callable[[], object]) -> float:

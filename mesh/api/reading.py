@@ -125,10 +125,10 @@ class _Page:
 async def slices(
     node: Node, look: Look[T], collection: str, prefix: str = "", after_key: str = ""
 ) -> AsyncGenerator[Slice[T], None]:
-    """What `look` sees of all records of a collection, buried ones too, in slices; at least one, and `look` belongs to the slice's time.
+    """What `look` sees of all records of a collection, buried ones too, in slices; at least one. `look` is part of a slice.
 
-    Other tasks run between two slices, and of all that read like this one at a time has its slice in a turn of the loop. Each carries
-    the position of the first: every one of them is at least as new. Where `look` says False, its slice is the last.
+    Other tasks run between two slices, and of all that read like this one at a time has its slice in a turn of the loop. Each
+    carries the position of the first: every one of them is at least as new. Where `look` says False, its slice is the last.
     """
     position: Position | None = None
     following: str | None = after_key

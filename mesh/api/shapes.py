@@ -208,8 +208,8 @@ class RecordAnswer(Struct, frozen=True):
 class RecordPage(Struct, frozen=True):
     """A page. `next` is the `after_key` of the next one, or null at the end; a page may be short and still have a next one.
 
-    `one_state`: all of it was read from one committed state, which is at `token` or newer. Otherwise each record is as of some state
-    at `token` or newer, and two of them need not be of the same one.
+    `one_state`: all of it was read from one committed state, which is at `token` or newer. Otherwise each record is as of some
+    state at `token` or newer, and two of them need not be of the same one.
     """
 
     items: list[RecordRow]

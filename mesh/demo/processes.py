@@ -46,6 +46,12 @@ class PeerProcess:
         self.ready: Ready | None = None
 
     @property
+    def pid(self) -> int:
+        """Its process, in its present life."""
+        assert self._process is not None, f"{self.name} was never started"
+        return self._process.pid
+
+    @property
     def url(self) -> str:
         """Where it serves clients."""
         assert self.ready is not None, f"{self.name} was never started"

@@ -1,4 +1,4 @@
-"""What was read can be read again, and hypercorn and trio-websocket find what they ask a stream for."""
+"""What was read can be read again, and hypercorn and the websocket finds what they ask a stream for."""
 
 import pytest
 import trio
