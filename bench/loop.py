@@ -53,11 +53,15 @@ async def _read_by_many(folder: Path) -> list[Measure]:
         found: list[Measure] = []
         for name, read in phases.items():
             before = await _buckets(a.url)
-            async with trio.open_nursery() as nursery:
-                for client in clients:
-                    nursery.start_soon(read, client)
+            await _all_at_once(read, clients)
             found.append(_measure(name, before, await _buckets(a.url)))
         return found
+
+
+async def _all_at_once(read: Callable[[MeshClient], Awaitable[None]], clients: list[MeshClient]) -> None:
+    async with trio.open_nursery() as nursery:
+        for client in clients:
+            nursery.start_soon(read, client)
 
 
 @asynccontextmanager

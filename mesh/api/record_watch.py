@@ -50,9 +50,8 @@ class RecordWatch(Watch):
         async with aclosing(slices(self.node, look, self._collection, self._prefix)) as parts:
             async for part in parts:
                 position = part.position if position is None else position
-                for event in part.seen:
-                    if event is not None:
-                        await self.tell(event)
+                for event in filter(None, part.seen):
+                    await self.tell(event)
         for key in sorted((touched or set()) - self._known):
             await self.tell(WatchEvent(self.number, "REMOVE", key))
         self.position = position or {}

@@ -75,10 +75,17 @@ async def _answer(node: Node, rows: list[StateRow]) -> StateList:
         async with node.reading_turn:
             with node.read() as reader:
                 token = token or encode_token(position_of(reader))
-                end = time.perf_counter() + SLICE_S
-                while len(seen) < len(rows) and time.perf_counter() < end:
-                    seen += views(reader, rows[len(seen) : len(seen) + ROWS_AT_ONCE])
+                seen += _some_views(reader, rows[len(seen) :])
     return StateList(seen, token)
+
+
+def _some_views(reader: Reader, rows: list[StateRow]) -> list[StateView]:
+    """As many as one slice allows."""
+    seen: list[StateView] = []
+    end = time.perf_counter() + SLICE_S
+    while len(seen) < len(rows) and time.perf_counter() < end:
+        seen += views(reader, rows[len(seen) : len(seen) + ROWS_AT_ONCE])
+    return seen
 
 
 def _view(row: StateRow, desired: str | None) -> StateView:

@@ -80,12 +80,15 @@ class AsgiWire:
         try:
             with trio.fail_after(SEND_TIMEOUT_S):
                 for message in messages:
-                    if isinstance(message, str):
-                        await self._socket.send_text(message)
-                    else:
-                        await self._socket.send_bytes(message)
+                    await self._send(message)
         except (WebSocketDisconnect, RuntimeError, OSError, trio.TooSlowError, trio.ClosedResourceError):
             raise WireClosed from None
+
+    async def _send(self, message: Message) -> None:
+        if isinstance(message, str):
+            await self._socket.send_text(message)
+        else:
+            await self._socket.send_bytes(message)
 
     async def close(self, code: int, reason: str) -> None:
         with trio.CancelScope(shield=True), trio.move_on_after(CLOSE_TIMEOUT_S):
