@@ -136,8 +136,7 @@ async def slices(
         async with node.reading_turn:
             with node.read() as reader:
                 position = position_of(reader) if position is None else position
-                records = scan_records(reader, collection, prefix, following)
-                seen, following = _look_for_a_while(records, look)
+                seen, following = _look_for_a_while(scan_records(reader, collection, prefix, following), look)
         yield Slice(seen, position)
 
 

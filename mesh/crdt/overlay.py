@@ -71,17 +71,38 @@ class Overlay:
             yield self._open
             return
         with self._replica.read() as below:
-            self._open = _OverlayReader(self._pending, below)
+            self._open = reader = _OverlayReader(self._pending, below)
             try:
-                yield self._open
+                yield reader
             finally:
                 self._open = None
+                reader.end()
+
+
+class _Ended:
+    """What stands below a reader whose `with` is over."""
+
+    def get(self, table: Table, key: bytes) -> bytes | None:
+        raise AssertionError("a reader was used after its `with`")
+
+    def find(self, table: Table, keys: Collection[bytes]) -> dict[bytes, bytes]:
+        raise AssertionError("a reader was used after its `with`")
+
+    def scan(self, table: Table, prefix: bytes = b"", after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        raise AssertionError("a reader was used after its `with`")
+
+
+_ENDED: Reader = _Ended()
 
 
 class _OverlayReader:
     def __init__(self, pending: dict[Table, Rows], below: Reader) -> None:
         self._pending = pending
         self._below = below
+
+    def end(self) -> None:
+        """Let go of the replica: whoever still holds this must not keep one of the few places for readers that a file has."""
+        self._below = _ENDED
 
     def get(self, table: Table, key: bytes) -> bytes | None:
         rows = self._pending[table]
@@ -99,8 +120,9 @@ class _OverlayReader:
         rows = self._pending[
             table
         ]  # Few: what waits for the disk. Sorting them when asked is cheaper than keeping them sorted.
-        above = iter(sorted(key for key in rows if key > after and key.startswith(prefix)))
-        yield from self._merge(table, above, self._below.scan(table, prefix, after))
+        above = sorted(key for key in rows if key > after and key.startswith(prefix))
+        below = self._below.scan(table, prefix, after)
+        yield from self._merge(table, iter(above), below) if above else below
 
     def _merge(
         self, table: Table, above: Iterator[bytes], below: Iterator[tuple[bytes, bytes]]

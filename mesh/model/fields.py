@@ -20,6 +20,13 @@ def join(name: str, key: str | None = None) -> str:
 
 def split(path: str) -> tuple[str, str | None]:
     """The segments of a path. Total: what `join` would not have written is read as literally as possible."""
+    if ESCAPE not in path:
+        name, separated, key = path.partition(SEPARATOR)
+        return name, key if separated else None
+    return _split_escaped(path)
+
+
+def _split_escaped(path: str) -> tuple[str, str | None]:
     name, key = "", None
     characters = iter(path)
     for character in characters:
@@ -55,13 +62,18 @@ def unflatten(fields: dict[str, object]) -> dict[str, object]:
     """
     record: dict[str, object] = {}
     maps: dict[str, dict[str, object]] = {}
-    for path in sorted(fields, key=lambda path: (path == join(*split(path)), path)):
+    for path in sorted(fields, key=lambda path: (_is_proper(path), path)):
         name, key = split(path)
         if key is None:
             record[name] = fields[path]
         else:
             maps.setdefault(name, {})[key] = fields[path]
     return record | maps
+
+
+def _is_proper(path: str) -> bool:
+    """Whether `join` would have written it."""
+    return path.count(SEPARATOR) <= 1 if ESCAPE not in path else path == join(*split(path))
 
 
 def merge_patch(current: dict[str, object], patch: dict[str, object]) -> dict[str, object | None]:

@@ -63,7 +63,8 @@ def check_field(path: str) -> None:
 
 
 def _check_text(text: str, what: str, bytes_max: int) -> None:
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
+    plain = text.isascii() and text.isprintable()  # Then no character is a control character.
+    if not plain and any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
         raise UsageError(
             f"the {what} {text!r} holds a control character",
             field=what,

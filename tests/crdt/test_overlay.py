@@ -3,6 +3,7 @@
 Invariant: whatever was put, the overlay's reader and the replica after storing give the same answers.
 """
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -86,4 +87,6 @@ def test_readers_within_one_another_see_the_same_and_the_next_one_sees_anew() ->
         assert outer.get(Table.CELLS, b"a") == b"1"
     with overlay.read() as later:
         assert later is not outer
+        with pytest.raises(AssertionError, match="after its `with`"):
+            outer.get(Table.CELLS, b"b")
         assert later.get(Table.CELLS, b"a") == b"1"
