@@ -60,6 +60,15 @@ class Dot(Struct, frozen=True, array_like=True, order=True, gc=False):
         return f"{self.writer.hex()}.{self.number}.{self.index}.{self.mark.hex()}"
 
 
+def read_dot(text: str) -> Dot:
+    """The dot that `str` made this text of. Raises ValueError."""
+    writer, number, index, mark = text.split(".")
+    dot = Dot(WriterId(bytes.fromhex(writer)), int(number), int(index), bytes.fromhex(mark))
+    if str(dot) != text:
+        raise ValueError(f"{text!r} is no dot")
+    return dot
+
+
 class Head(Struct, frozen=True, array_like=True, order=True, gc=False):
     """The newest batch of a writer that somebody has, or that a batch depends on."""
 

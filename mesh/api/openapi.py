@@ -41,6 +41,7 @@ _SAID = {
     "timeout_s": "How long to wait for `after`, in seconds.",
     "prefix": "What keys or topics start with.",
     "after_key": "Continue behind this key: the `next` of the page before.",
+    "before": "Only what came before: the `next` of a page of the history.",
     "collection": "Only this collection.",
     "at": "The moment: a token, seconds since 1970, or ISO 8601 with an offset.",
     "a": "The first moment, as in `at` of /v1/past.",

@@ -1,14 +1,12 @@
 """The past as people see it: history, blame, a record as it was, what differs, and the way back.
 
-Invariant: the log is read in slices of about SLICE_S with no reader open across an `await`, and only within a position that was
-read first; applied batches never change, so all slices together speak of that one position.
+Invariant: the log is read in slices (mesh/api/walking.py), and only within a position that was read first; applied batches never
+change, so all slices together speak of that one position.
 """
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
-
-import trio
+from heapq import heappush, heappushpop
 
 from mesh.api.conflicts import KINDS, peer_of
 from mesh.api.faults import Behind
@@ -28,43 +26,82 @@ from mesh.api.provenance import (
     ShowAt,
     Standing,
 )
-from mesh.api.reading import SLICE_S, Position, catch_up, position_of, row_of
+from mesh.api.reading import Position, catch_up, position_of, row_of
+from mesh.api.walking import each, walk
 from mesh.api.writing import write
 from mesh.crdt.batch import Kind, OpenBatch, decode_batch, hash_content, reread
 from mesh.crdt.cell import Sibling, shown
 from mesh.crdt.clock import seconds_of
 from mesh.crdt.cut import Cut, last_stamp
-from mesh.crdt.history import START, Made, Place, changes_in, refold, scan_log, within
+from mesh.crdt.history import Made, Place, Refold, changes_in
 from mesh.crdt.keys import batch_key
 from mesh.crdt.replica import Reader, Table
 from mesh.crdt.token import decode_token, encode_token
 from mesh.crdt.view import StoredRecord, read_record, value_of
-from mesh.errors import NotFound, Refused, UsageError
-from mesh.ids import Dot, RecordId
+from mesh.errors import NotFound, UsageError
+from mesh.ids import Dot, RecordId, read_dot
 from mesh.model.fields import differ
 from mesh.model.naming import check_key
 from mesh.records import BuryRecord, PutRecord
 from mesh.runtime.node import Node
 from mesh.runtime.rows import Receipt
 
-FOLDED_BYTES_MAX = 256 * 1024 * 1024  # Of changes that one answer holds in memory.
-CHANGE_BYTES, DOT_BYTES = 1_000, 200  # About what a change and a dot take as Python objects.
 SECONDS_MAX = 1e11  # What a stamp can hold, and some 3,000 years.
 REVERT_WAIT_S = 5.0  # A revert to a token that this peer has not applied yet waits as long as a read does.
 
-Look = Callable[[Reader, Place, bytes], None]
+Rank = tuple[int, Dot]
 
 
 async def history(node: Node, params: RecordHistory) -> HistoryAnswer:
-    """Every change of a record, oldest first. Raises NotFound, Behind, UsageError, Refused."""
+    """The newest changes of a record, or the newest behind a cursor, oldest first. Raises NotFound, Behind, UsageError."""
+    before = read_cursor(params.before) if params.before else None
     record = await _record(node, params)
-    position = _present(node)
-    made = sorted(await _changes(node, record, position), key=lambda one: one.rank)
-    if not made:
-        raise _never(node, record)
-    with node.read() as reader:
-        rows = [_history_row(node, reader, one) for one in made[-params.limit :]]
-    return HistoryAnswer(record.collection, record.key, rows, len(made) > len(rows), encode_token(position))
+    position = present(node)
+    newest: list[tuple[Rank, Made]] = []
+    total = 0
+
+    def look(reader: Reader, place: Place, row: bytes) -> None:
+        nonlocal total
+        for one in changes_in(reader, place, row, record):
+            total += 1
+            if before is not None and one.rank >= before:
+                continue
+            if len(newest) <= params.limit:
+                heappush(newest, (one.rank, one))
+            else:
+                heappushpop(newest, (one.rank, one))
+
+    await walk(node, position, look)
+    if not total:
+        raise never(node, record)
+    page = [one for _, one in sorted(newest)[-params.limit :]]
+    rows = await each(node, page, lambda reader, one: _history_row(node, reader, one))
+    following = cursor(page[0].rank) if len(newest) > len(page) else None
+    return HistoryAnswer(
+        record.collection, record.key, rows, following is not None, following, total, encode_token(position)
+    )
+
+
+def cursor(rank: Rank) -> str:
+    """The place of a change in a history, as text."""
+    return f"{rank[0]}-{rank[1]}"
+
+
+def read_cursor(given: str) -> Rank:
+    """The place that a cursor names. Raises UsageError."""
+    stamp, _, dot = given.partition("-")
+    try:
+        rank = int(stamp), read_dot(dot)
+        if cursor(rank) != given:
+            raise ValueError(given)
+        return rank
+    except ValueError:
+        raise UsageError(
+            f"the `next` of an earlier page was expected, {given[:80]!r} came",
+            field="before",
+            rule="a cursor of this API",
+            todo="leave it out to begin with the newest",
+        ) from None
 
 
 async def blame(node: Node, params: RecordBlame) -> BlameAnswer:
@@ -72,33 +109,32 @@ async def blame(node: Node, params: RecordBlame) -> BlameAnswer:
     record = await _record(node, params)
     with node.read() as reader:
         stored, position = read_record(reader, record), position_of(reader)
-        if stored is None:
-            raise _never(node, record)
-        unsettled = stored.conflicts()
-        items = [
-            _blame_row(node, reader, field, sibling, field in unsettled)
-            for field, cell in stored.cells.items()
-            if (sibling := shown(cell)) is not None and sibling.kind is Kind.PUT
-        ]
+    if stored is None:
+        raise never(node, record)
+    unsettled = set(stored.conflicts())
+    fields = [
+        (field, sibling)
+        for field, cell in stored.cells.items()
+        if (sibling := shown(cell)) is not None and sibling.kind is Kind.PUT
+    ]
+    items = await each(node, fields, lambda reader, one: _blame_row(node, reader, *one, one[0] in unsettled))
     return BlameAnswer(record.collection, record.key, stored.buried, items, encode_token(position))
 
 
 async def show_at(node: Node, params: ShowAt) -> RecordThen:
-    """A record as it was. Raises Behind, UsageError, Refused."""
+    """A record as it was. Raises Behind, UsageError."""
     record = await _record(node, params)
     position = await _position_at(node, params.at, params.timeout_s)
-    stored = refold(record, await _changes(node, record, position))
+    (stored,) = await _folded(node, record, position)
     return _then(record, stored, position)
 
 
 async def diff(node: Node, params: DiffRecord) -> RecordDiff:
-    """What differs in a record between two moments. Raises Behind, UsageError, Refused."""
+    """What differs in a record between two moments. Raises Behind, UsageError."""
     record = await _record(node, params)
     first = await _position_at(node, params.a, params.timeout_s)
     second = await _position_at(node, params.b, params.timeout_s)
-    both = {w: max(first.get(w, 0), second.get(w, 0)) for w in [*first, *second]}
-    made = await _changes(node, record, both)
-    a, b = (refold(record, within(made, position)) for position in (first, second))
+    a, b = await _folded(node, record, first, second)
     return RecordDiff(_then(record, a, first), _then(record, b, second), differences(_fields(a), _fields(b)))
 
 
@@ -107,7 +143,8 @@ async def revert(node: Node, params: RevertRecord) -> Receipt:
     record = RecordId(params.collection, params.key)
     check_key(params.collection, params.key)
     position = await _position_at(node, params.to, REVERT_WAIT_S)
-    then = _then(record, refold(record, await _changes(node, record, position)), position)
+    (stored,) = await _folded(node, record, position)
+    then = _then(record, stored, position)
     if then.standing == "shown":
         return await write(node, params, PutRecord(record, then.value))
     return await write(node, params, BuryRecord(record))
@@ -164,7 +201,8 @@ async def _record(node: Node, params: RecordHistory | RecordBlame | ShowAt | Dif
     return RecordId(params.collection, params.key)
 
 
-def _present(node: Node) -> Position:
+def present(node: Node) -> Position:
+    """What is applied of every writer now."""
     with node.read() as reader:
         return position_of(reader)
 
@@ -181,7 +219,7 @@ async def _position_at(node: Node, moment: Moment, timeout_s: float) -> Position
 
 
 async def _cut_at(node: Node, seconds: float) -> Position:
-    cut = Cut(_present(node), last_stamp(seconds))
+    cut = Cut(present(node), last_stamp(seconds))
     cutting = True
     while cutting:
         cutting = False
@@ -190,47 +228,24 @@ async def _cut_at(node: Node, seconds: float) -> Position:
             nonlocal cutting
             cutting = cut.look(reread(decode_batch(row))) or cutting
 
-        await _walk(node, cut.position, look)
+        await walk(node, cut.position, look)
     return {writer: number for writer, number in cut.position.items() if number}
 
 
-async def _changes(node: Node, record: RecordId, position: Position) -> list[Made]:
-    """All changes of a record within a position. Raises Refused where they are too many to hold at once."""
-    made: list[Made] = []
-    size = 0
+async def _folded(node: Node, record: RecordId, *positions: Position) -> list[StoredRecord | None]:
+    """A record as it was at each of the positions, from one walk through the log."""
+    folds = [(position, Refold(record)) for position in positions]
+    furthest = {w: max(position.get(w, 0) for position in positions) for position in positions for w in position}
 
     def look(reader: Reader, place: Place, row: bytes) -> None:
-        nonlocal size
-        if found := changes_in(reader, place, row, record):
-            made.extend(found)
-            size += sum(CHANGE_BYTES + len(one.change.value) + DOT_BYTES * len(one.change.over) for one in found)
-        if size > FOLDED_BYTES_MAX:
-            raise Refused(
-                f"the changes of {record} take more than {FOLDED_BYTES_MAX >> 20} MiB",
-                rule="one answer is made in memory",
-                todo="watch the record instead",
-            )
+        found = changes_in(reader, place, row, record)
+        for position, fold in folds:
+            if place[1] <= position.get(place[0], 0):
+                for one in found:
+                    fold.add(one)
 
-    await _walk(node, position, look)
-    return made
-
-
-async def _walk(node: Node, position: Position, look: Look) -> None:
-    """Look at every row of the log within a position, in slices; other tasks run between two of them."""
-    place: Place | None = START
-    while place is not None:
-        with node.read() as reader:
-            place = _walk_for_a_while(reader, position, place, look)
-        await trio.lowlevel.checkpoint()
-
-
-def _walk_for_a_while(reader: Reader, position: Position, after: Place, look: Look) -> Place | None:
-    end = time.perf_counter() + SLICE_S
-    for place, row in scan_log(reader, position, after):
-        look(reader, place, row)
-        if time.perf_counter() > end:
-            return place
-    return None
+    await walk(node, furthest, look)
+    return [fold.result() for _, fold in folds]
 
 
 def _history_row(node: Node, reader: Reader, one: Made) -> HistoryRow:
@@ -287,7 +302,8 @@ def _fields(stored: StoredRecord | None) -> dict[str, object]:
     return stored.fields() if stored is not None else {}
 
 
-def _never(node: Node, record: RecordId) -> NotFound:
+def never(node: Node, record: RecordId) -> NotFound:
+    """Nobody ever wrote that record, as far as this peer knows."""
     return NotFound(
         f"there never was a {record.collection} {record.key!r} at {node.name}",
         field="key",

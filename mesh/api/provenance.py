@@ -36,11 +36,12 @@ class ResolveConflict(Writing, frozen=True, kw_only=True):
 
 
 class RecordHistory(Reading, frozen=True, kw_only=True):
-    """Every change of a record, in order of time; the newest `limit` of them."""
+    """The newest `limit` changes of a record, in order of time; `before` is the `next` of a page, and asks for older ones."""
 
     collection: Text
     key: Text
     limit: Limit = PAGE
+    before: Text = ""
 
 
 class RecordBlame(Reading, frozen=True, kw_only=True):
@@ -135,12 +136,14 @@ class HistoryRow(Struct, frozen=True):
 
 
 class HistoryAnswer(Struct, frozen=True):
-    """The changes, oldest first. `truncated`: there are older ones."""
+    """The changes, oldest first. `truncated`: there are older ones, behind the cursor `next`. `total`: all that there are."""
 
     collection: str
     key: str
     items: list[HistoryRow]
     truncated: bool
+    next: str | None
+    total: int
     token: str
 
 

@@ -69,6 +69,7 @@ async def _submit(request: Request) -> Given:
 READ_QUERIES = ("after", "timeout_s")
 LIST_QUERIES = (*READ_QUERIES, "prefix", "after_key", "limit", "text", "buried", "label.NAME")
 CONFLICT_QUERIES = (*READ_QUERIES, "collection", "prefix", "after_key", "limit")
+HISTORY_QUERIES = (*READ_QUERIES, "limit", "before")
 RECORD = "/v1/records/{collection}/{key:path}"
 ENTRIES = (
     Entry("GET", "/v1/health", "health.get", _from_query),
@@ -80,7 +81,7 @@ ENTRIES = (
     Entry("PATCH", RECORD, "records.patch", _patch, body="Patch"),
     Entry("DELETE", RECORD, "records.bury", _write),
     Entry("POST", "/v1/restore/{collection}/{key:path}", "records.restore", _write),
-    Entry("GET", "/v1/history/{collection}/{key:path}", "records.history", _from_query, (*READ_QUERIES, "limit")),
+    Entry("GET", "/v1/history/{collection}/{key:path}", "records.history", _from_query, HISTORY_QUERIES),
     Entry("GET", "/v1/blame/{collection}/{key:path}", "records.blame", _from_query, READ_QUERIES),
     Entry("GET", "/v1/past/{collection}/{key:path}", "records.show_at", _from_query, (*READ_QUERIES, "at")),
     Entry("GET", "/v1/diff/{collection}/{key:path}", "records.diff", _from_query, (*READ_QUERIES, "a", "b")),

@@ -4,7 +4,9 @@ Invariant: a time without an offset is the user's local time, and reaches the pe
 """
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
 
 from mesh.cli.options import DEFAULT, Common
 from mesh.cli.output import compact, note, show_json, show_table, show_text
@@ -19,20 +21,39 @@ SIGNS = {"added": "+", "removed": "-", "changed": "~"}
 STYLES = {"added": "green", "removed": "red", "changed": "yellow"}
 
 
-async def history(collection: str, key: str, *, limit: int = 200, common: Common = DEFAULT) -> None:
-    """Show every change of a record, oldest first.
+async def history(
+    collection: str,
+    key: str,
+    *,
+    limit: int = 200,
+    before: str = "",
+    all_: Annotated[bool, Parameter(name="--all", negative="")] = False,
+    common: Common = DEFAULT,
+) -> None:
+    """Show the changes of a record, oldest first.
 
     Parameters
     ----------
     limit
-        The newest so many.
+        The newest so many, at most 1000.
+    before
+        Only those before a page that was shown: the cursor that it ended with.
+    all_
+        All that there are, page by page.
     """
+    from mesh.client.answers import History
+
     async with common.client() as client:
-        found = await client.history(collection, key, limit=limit)
+        if all_:
+            rows = await client.changes(collection, key)
+            found = History(rows, total=len(rows))
+        else:
+            found = await client.history(collection, key, limit=limit, before=before)
     if common.json:
         return show_json(found)
     show_table(("when", "by", "at peer", "field", "change", "reason", "dot"), [_past(row) for row in found.items])
-    return note(f"{len(found.items)} changes" + (", and older ones: see --limit" if found.truncated else ""))
+    older = f"; older ones: --before {found.next}, or --all" if found.next else ""
+    return note(f"{len(found.items)} changes of {found.total}{older}")
 
 
 async def blame(collection: str, key: str, *, common: Common = DEFAULT) -> None:

@@ -141,10 +141,12 @@ class PastChange(Struct, frozen=True):
 
 
 class History(Struct, frozen=True):
-    """The changes of a record, oldest first. `truncated`: there are older ones."""
+    """The changes of a record, oldest first. `truncated`: there are older ones, behind the cursor `next`; `total`: all of them."""
 
     items: list[PastChange]
     truncated: bool = False
+    next: str | None = None
+    total: int = 0
     token: str = ""
 
 

@@ -16,6 +16,7 @@ from mesh.client.answers import (
     Blame,
     History,
     Page,
+    PastChange,
     Record,
     RecordDiff,
     RecordThen,
@@ -181,9 +182,22 @@ class MeshClient:
             after_key = page.next
         return found
 
-    async def history(self, collection: str, key: str, *, limit: int = 200, after: str = "") -> History:
-        """The newest `limit` changes of a record, oldest first. Raises NotFound, Behind."""
-        return await self._get(History, "records.history", collection=collection, key=key, limit=limit, after=after)
+    async def history(
+        self, collection: str, key: str, *, limit: int = 200, before: str = "", after: str = ""
+    ) -> History:
+        """The newest `limit` changes of a record, or those before a page's `next`, oldest first. Raises NotFound, Behind."""
+        asked = {"collection": collection, "key": key, "limit": limit, "before": before, "after": after}
+        return await self._get(History, "records.history", **asked)
+
+    async def changes(self, collection: str, key: str, *, page: int = 1000) -> list[PastChange]:
+        """Every change of a record, oldest first, page by page. Raises NotFound, Behind."""
+        pages: list[list[PastChange]] = []
+        before: str | None = ""
+        while before is not None:
+            found = await self.history(collection, key, limit=page, before=before)
+            pages.append(found.items)
+            before = found.next
+        return [row for items in reversed(pages) for row in items]
 
     async def blame(self, collection: str, key: str, *, after: str = "") -> Blame:
         """Who wrote each shown field of a record. Raises NotFound, Behind."""

@@ -4,13 +4,12 @@ Invariant: only applied batches that are not void count, and `refold` of all of 
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from graphlib import TopologicalSorter
 
 from msgspec import Struct
 
-from mesh.crdt.apply import change_cell, sibling_of
-from mesh.crdt.batch import Change, OpenBatch, decode_batch, hash_content, reread
-from mesh.crdt.cell import Cell, Sibling
+from mesh.crdt.apply import sibling_of
+from mesh.crdt.batch import Change, Kind, OpenBatch, decode_batch, hash_content, reread
+from mesh.crdt.cell import Cell, Sibling, ranked
 from mesh.crdt.keys import batch_key, number_of
 from mesh.crdt.replica import Reader, Table
 from mesh.crdt.view import StoredRecord
@@ -64,37 +63,41 @@ def changes_in(reader: Reader, place: Place, row: bytes, record: RecordId) -> li
     return [Made(content.changes[i], sibling_of(opened, i), opened.hash, content.about) for i in indices]
 
 
-def within(made: Iterable[Made], position: Mapping[WriterId, int]) -> list[Made]:
-    """Those changes whose batch is within `position`."""
-    return [one for one in made if one.dot.number <= position.get(one.dot.writer, 0)]
+class Refold:
+    """A record as some of its changes leave it, in whatever order they are added; each writer's are complete up to its last one.
+
+    No order is needed: a change is live where its writer has not changed that cell again and no other change names it. So nothing
+    depends on stamps either: a clock far ahead is shown, and drags nobody along.
+    """
+
+    def __init__(self, record: RecordId) -> None:
+        self._record = record
+        self._newest: dict[tuple[str, WriterId], Made] = {}
+        self._named: set[Dot] = set()
+
+    def add(self, one: Made) -> None:
+        """Count one change of the record in."""
+        cell = (one.change.field, one.dot.writer)
+        before = self._newest.get(cell)
+        if before is None or before.dot < one.dot:
+            self._newest[cell] = one
+        if one.change.kind is not Kind.BURY:  # What a bury was made over stays live under it.
+            self._named.update(one.change.over)
+
+    def result(self) -> StoredRecord | None:
+        """The record now; None where nothing is left of it."""
+        found: dict[str, list[Sibling]] = {}
+        for (field, _), one in self._newest.items():
+            if one.change.kind is not Kind.RESTORE and one.dot not in self._named:
+                found.setdefault(field, []).append(one.sibling)
+        buries = ranked(found.pop("", ()))
+        live: dict[str, Cell] = {field: ranked(found[field]) for field in sorted(found, key=str.encode)}
+        return StoredRecord(self._record, live, buries) if live or buries else None
 
 
 def refold(record: RecordId, made: Iterable[Made]) -> StoredRecord | None:
-    """The record as exactly these changes leave it, in whatever order they come; None where they leave nothing.
-
-    The changes are those of one record. Each writer's are complete up to its last one.
-    """
-    cells: dict[str, Cell] = {}
-    for one in _in_causal_order(made):
-        field = one.change.field
-        cells[field] = change_cell(cells.get(field, ()), one.change, one.sibling)
-    buries = cells.pop("", ())
-    live = {field: cells[field] for field in sorted(cells, key=str.encode) if cells[field]}
-    return StoredRecord(record, live, buries) if live or buries else None
-
-
-def _in_causal_order(made: Iterable[Made]) -> Iterator[Made]:
-    """Each change behind those that it can replace: the ones in its `over`, and its writer's earlier one of that cell.
-
-    Stamps would not do: a clock far ahead is shown, and drags nobody along.
-    """
-    by_dot = {one.dot: one for one in sorted(made, key=lambda one: one.dot)}
-    graph: TopologicalSorter[Dot] = TopologicalSorter()
-    newest: dict[tuple[WriterId, str], Dot] = {}
-    for dot, one in by_dot.items():
-        before = newest.get((dot.writer, one.change.field))
-        replaced = [other for other in one.change.over if other in by_dot]
-        graph.add(dot, *([before] if before is not None else []), *replaced)
-        newest[dot.writer, one.change.field] = dot
-    for dot in graph.static_order():
-        yield by_dot[dot]
+    """The record as exactly these changes leave it, in whatever order they come; None where they leave nothing."""
+    folding = Refold(record)
+    for one in made:
+        folding.add(one)
+    return folding.result()

@@ -1,14 +1,18 @@
 """The past of a record over real sockets: who, when, why, what it was, what differs, and the way back."""
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from mesh.api.past import differences, read_moment
+from mesh.api.past import cursor, differences, read_cursor, read_moment
 from mesh.api.provenance import FieldDiff
 from mesh.client import MeshClient
 from mesh.errors import NotFound, Refused, UsageError
+from mesh.ids import Dot, WriterId
 from tests.api.serving import one_node, two_peers
 
 UNIT = ("unit", "A/B/C")
@@ -21,6 +25,18 @@ def test_differences_are_named_by_field() -> None:
         FieldDiff("d", "added", None, None),
     ]
     assert [one.kind for one in differences({"a": 1}, {"a": True})] == ["changed"]
+
+
+@given(st.integers(0, 2**63), st.binary(min_size=16, max_size=16), st.integers(1, 2**40), st.integers(0, 255))
+def test_a_cursor_names_a_place(stamp: int, writer: bytes, number: int, index: int) -> None:
+    rank = (stamp, Dot(WriterId(writer), number, index, writer[:8]))
+    assert read_cursor(cursor(rank)) == rank
+
+
+@given(st.text())
+def test_what_is_no_cursor_is_explained(given: str) -> None:
+    with suppress(UsageError):
+        assert cursor(read_cursor(given)) == given
 
 
 def test_a_moment_is_a_number_a_date_or_a_token() -> None:
@@ -51,7 +67,10 @@ async def test_history_and_blame_tell_who_when_where_and_why(tmp_path: Path) -> 
         replaced = [row.dot for row in found.items if row.value == "START"]
         assert found.items[-1].replaced == replaced
         newest = await at_a.history(*UNIT, limit=1)
-        assert (newest.items, newest.truncated) == (found.items[-1:], True)
+        assert (newest.items, newest.truncated, newest.total) == (found.items[-1:], True, 3)
+        older = await at_a.history(*UNIT, limit=1, before=newest.next or "")
+        assert (older.items, older.truncated) == (found.items[1:2], True)
+        assert await at_a.changes(*UNIT, page=1) == await at_a.changes(*UNIT, page=2) == found.items
         blame = await at_a.blame(*UNIT)
         assert [(row.field, row.value, row.peer, row.reason, row.conflict) for row in blame.items] == [
             ("desired", "STOP", "b", "beam off", False),
