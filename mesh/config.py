@@ -31,10 +31,21 @@ class GossipConfig(Struct, frozen=True, forbid_unknown_fields=True):
     opening_s: float = 2.0  # How long a starting node asks for its own head before its first write (DESIGN §4).
 
 
+class LedgerConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """How much room batches may take that cannot be applied yet."""
+
+    held_per_writer_max: int = 1_024  # One writer that waits for something lost may not fill every disk.
+    held_batches_max: int = (
+        16_384  # Of all writers: sixteen at their limit, more than a site of 31 servers loses at once.
+    )
+    held_bytes_max: int = 256 * 1024 * 1024  # So that held batches cannot crowd out applied ones on a small disk.
+
+
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """All knobs of one node."""
 
     gossip: GossipConfig = GossipConfig()
+    ledger: LedgerConfig = LedgerConfig()
 
 
 def read_config(text: str, environment: Mapping[str, str]) -> Config:

@@ -13,7 +13,7 @@ from msgspec import Struct
 from mesh.config import Config
 from mesh.crdt.board import Boards
 from mesh.crdt.effects import Gap, LedgerEffect, Stocked
-from mesh.crdt.ledger import Ledger, Merge, OpenEra, Retry, Stored, StoreFailed
+from mesh.crdt.ledger import Ledger, Merge, OpenEra, Retry, RetryHeld, Stored, StoreFailed
 from mesh.crdt.replica import Replica, Table
 from mesh.effects import Effect, Emit, Store, StoreLazily
 from mesh.errors import MalformedMessage
@@ -55,6 +55,7 @@ Event = (
     | Stored
     | StoreFailed
     | OpenEra
+    | RetryHeld
     | Publish
     | Submit
     | Known
@@ -90,7 +91,8 @@ class Peer:
         self.roster = Roster(claim, trust, now)
         with origin.soft.read() as reader:
             self.boards = Boards(origin.mesh, reader)
-        self.ledger = Ledger(origin.mesh, trust, origin.ledger, origin.certificate, entropy)
+        limits = origin.config.ledger
+        self.ledger = Ledger(origin.mesh, trust, origin.ledger, origin.certificate, entropy, limits)
         self._membership = Membership(self.roster, gossip, _split(rng), self.digests, now)
         self._reconcile = Reconcile(own.node, self.ledger, self.boards, gossip, _split(rng))
         self._spread = Spread(self.roster, gossip, _split(rng), origin.ledger)
@@ -144,7 +146,7 @@ class Peer:
             case Stored() | StoreFailed():
                 work += self.ledger.handle(event, now)
                 work += self._reconcile.handle(event, now)
-            case OpenEra():
+            case OpenEra() | RetryHeld():
                 work += self.ledger.handle(event, now)
             case Publish():
                 work += self._posting.handle(event, now)

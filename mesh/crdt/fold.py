@@ -18,12 +18,11 @@ from mesh.crdt.fingerprint import shift
 from mesh.crdt.keys import batch_key
 from mesh.crdt.lines import Context, Line, line_write
 from mesh.crdt.overlay import Overlay
+from mesh.crdt.quota import Quota, size_of
 from mesh.crdt.replica import Reader, Rows, Table, Write
 from mesh.errors import MalformedMessage
 from mesh.ids import NO_BATCH, CertificateHash, Head, MeshId, WriterId, short
 from mesh.security.trust import Certificate, Signed, Trust
-
-HELD_PER_WRITER_MAX = 1024  # One writer that waits for something lost may not fill every disk.
 
 Blocked = dict[WriterId, tuple[WriterId, int] | None]
 """Writers whose next batch is held, and the (writer, number) that it waits for, where it waits for one."""
@@ -46,6 +45,7 @@ class Place(Struct, frozen=True):
     overlay: Overlay
     context: Context
     blocked: Blocked
+    quota: Quota
 
 
 class Fold:
@@ -143,10 +143,17 @@ class Fold:
         verdict = self._checked.get(claim)
         return self._place.trust.verify(claim.key, claim.signature, claim.content) if verdict is None else verdict
 
-    def add_own(self, opened: OpenBatch, key: bytes) -> None:
-        """Put a batch that this node has just signed into the log and apply it. What it just wrote is not read again."""
+    def add_own(self, opened: OpenBatch, key: bytes) -> Void | Held | None:
+        """Put a batch that this node has just signed into the log and apply it. One that would not be applied leaves no trace."""
         assert self._step(opened) is Step.NEXT, f"own batch {opened.content.number} does not follow on the own chain"
-        self._take(opened, key)
+        if not isinstance(verdict := self._try(opened), Applied):
+            return verdict
+        line = self._place.context.lines.get(opened.content.writer)
+        self._stock(opened, line.applied if line is not None else Head(opened.content.writer, 0, NO_BATCH), key)
+        self._count(opened)
+        self.visible.append(opened)
+        self.retry()
+        return None
 
     def _step(self, opened: OpenBatch) -> Step:
         """Where a batch stands on the chain of its writer."""
@@ -170,15 +177,25 @@ class Fold:
     def _take(self, opened: OpenBatch, key: bytes) -> None:
         line = self._place.context.lines.get(opened.content.writer)
         applied = line.applied if line is not None else Head(opened.content.writer, 0, NO_BATCH)
-        if opened.content.number - applied.number > HELD_PER_WRITER_MAX:
-            self.news.append(_about("ledger.full", opened, f"more than {HELD_PER_WRITER_MAX} batches of it are held"))
+        is_next = opened.content.number == applied.number + 1
+        fault = self._place.quota.fault(opened.content.writer, size_of(opened.batch))
+        if fault and not (is_next and not self._would_hold(opened)):
+            self.news.append(_about("ledger.full", opened, fault))
             return
+        self._stock(opened, applied, key)
+        if is_next:
+            self._settle(opened)
+        if not is_next or opened.content.writer in self._place.blocked:
+            self._place.quota.add(opened.content.writer, size_of(opened.batch))
+        if is_next:
+            self.retry()
+
+    def _stock(self, opened: OpenBatch, applied: Head, key: bytes) -> None:
+        """Put a batch into the log, as its writer's newest."""
+        line = self._place.context.lines.get(opened.content.writer)
         self.put(Write(Table.BATCHES, batch_key(*_place_of(opened)), encode_batch(opened.batch)))
         self._move(Line(opened.head, applied, line.stamp if line is not None else 0, key))
         self.stocked.append(opened)
-        if opened.content.number == applied.number + 1:
-            self._settle(opened)
-            self.retry()
 
     def retry(self) -> None:
         """Apply every held batch whose reason is gone."""
@@ -210,6 +227,8 @@ class Fold:
                 self._hold_unreadable(writer, line.applied.number + 1, str(error))
                 return
             self._settle(opened)
+            if writer not in self._place.blocked:
+                self._place.quota.remove(writer, size_of(opened.batch))
             line = self._place.context.lines[writer]
 
     def _hold_unreadable(self, writer: WriterId, number: int, reason: str) -> None:
@@ -232,7 +251,7 @@ class Fold:
 
     def _try(self, opened: OpenBatch) -> Verdict:
         try:
-            verdict = judge(self._reader, self._place.context.lines, self._place.mesh, opened)
+            verdict = self._judge(opened)
             if not isinstance(verdict, Applied):
                 return verdict
             outcome = apply_batch(self._place.mesh, opened, verdict)
@@ -242,6 +261,15 @@ class Fold:
         for bucket, by in outcome.shifts.items():
             self._shifts[bucket] = self._shifts.get(bucket, 0) + by
         return verdict
+
+    def _would_hold(self, opened: OpenBatch) -> bool:
+        try:
+            return isinstance(self._judge(opened), Held)
+        except Exception:  # As in `_try`.
+            return True
+
+    def _judge(self, opened: OpenBatch) -> Verdict:
+        return judge(self._reader, self._place.context.lines, self._place.mesh, opened)
 
     def _count(self, opened: OpenBatch) -> None:
         line = self._place.context.lines[opened.content.writer]

@@ -15,6 +15,8 @@ ERA = b"era"  # META: the nonce of this node's writer.
 BOOT = b"boot"  # META: the newest boot of this node.
 OPENS = b"opens"  # META: how often this database was opened; compared with a counter outside of it.
 
+HELD = b"held"  # META, before a writer: since when its next batch is held here (milliseconds since 1970). For people alone.
+
 
 def batch_key(writer: WriterId, number: int) -> bytes:
     """The key of a batch in BATCHES, and of its fate in FATES."""

@@ -3,12 +3,13 @@
 Invariant: nothing is told to anyone before its ticket is stored, and what builds on a failed ticket is dropped with it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import groupby
 
 from msgspec import Struct
 
+from mesh.config import LedgerConfig
 from mesh.crdt.batch import (
     AFTER_MAX,
     CHANGES_MAX,
@@ -33,7 +34,10 @@ from mesh.crdt.frontier import Frontier
 from mesh.crdt.keys import ERA, batch_key
 from mesh.crdt.lines import Context, read_lines
 from mesh.crdt.overlay import Overlay
+from mesh.crdt.quota import LIMITS, Quota
+from mesh.crdt.refusals import not_applied, refuse_held_chain
 from mesh.crdt.replica import Reader, Replica, Table, Write
+from mesh.crdt.waiting import note_waits
 from mesh.errors import MalformedMessage, StorageError, UsageError
 from mesh.ids import NO_BATCH, Head, MeshId, NodeId, WriterId
 from mesh.security.trust import Trust
@@ -75,6 +79,13 @@ class Retry(Struct, frozen=True):
     """The moment of `deadline()` has come."""
 
 
+class RetryHeld(Struct, frozen=True):
+    """Try held batches again, those of `writer` or all (None). Answered with `request` once what came of it is durable."""
+
+    request: int
+    writer: WriterId | None = None
+
+
 class Stored(Struct, frozen=True):
     """The writes of `ticket`, and of every ticket asked for before it, are on disk."""
 
@@ -88,7 +99,7 @@ class StoreFailed(Struct, frozen=True):
     reason: str
 
 
-LedgerEvent = Merge | Compose | Confirm | OpenEra | Retry | Stored | StoreFailed
+LedgerEvent = Merge | Compose | Confirm | OpenEra | Retry | RetryHeld | Stored | StoreFailed
 
 
 class _Pending(Struct, frozen=True):
@@ -107,7 +118,13 @@ class Ledger:
     """
 
     def __init__(
-        self, mesh: MeshId, trust: Trust, replica: Replica, certificate: bytes, entropy: Callable[[int], bytes]
+        self,
+        mesh: MeshId,
+        trust: Trust,
+        replica: Replica,
+        certificate: bytes,
+        entropy: Callable[[int], bytes],
+        limits: LedgerConfig = LIMITS,
     ) -> None:
         self.mesh = mesh
         self._trust, self._replica, self._entropy = trust, replica, entropy
@@ -119,6 +136,8 @@ class Ledger:
         with replica.read() as reader:
             self.durable = Context(read_lines(reader))
             self._author = read_author(reader, self._own.hash, entropy)
+            self.quota = Quota(limits)
+            self.quota.recount(reader, self.durable.lines)
         self._working = self.durable.copy()
         self._blocked: Blocked = {}
         self._stale = self._held_writers()
@@ -131,6 +150,11 @@ class Ledger:
     def writer(self) -> WriterId:
         """This node's ledger identity in its present era."""
         return self._author.writer
+
+    @property
+    def blocked(self) -> Mapping[WriterId, tuple[WriterId, int] | None]:
+        """Writers whose next batch is held, and the (writer, number) that it waits for, where it waits for one."""
+        return self._blocked
 
     def deadline(self) -> float:
         """At once while batches that were held when the replica was opened wait for their one more try; else never."""
@@ -158,9 +182,11 @@ class Ledger:
             case Confirm(request):
                 return self._on_confirm(request)
             case OpenEra(reason):
-                return self._on_open_era(reason)
+                return self._on_open_era(reason, now)
             case Retry():
-                return self._on_retry()
+                return self._on_retry(now)
+            case RetryHeld():
+                return self._on_retry_held(event, now)
             case Stored(ticket):
                 return self._on_stored(ticket)
             case StoreFailed(ticket, reason):
@@ -168,7 +194,7 @@ class Ledger:
 
     def _on_merge(self, merge: Merge, now: float) -> list[LedgerEffect]:
         faults: list[LedgerEffect] = []
-        with self._folding() as fold:
+        with self._folding(now) as fold:
             self._retry_stale(fold)
             try:
                 for raw in merge.certificates:
@@ -195,12 +221,16 @@ class Ledger:
                 todo="split the write, or use a bulk verb",
             )
         with self._overlay.read() as reader:
+            refuse_held_chain(reader, self._working.lines.get(self.writer))
             changes = changes_of(reader, compose.edits)
             _check_size(changes, compose)
-        with self._folding() as fold:
+        with self._folding(now) as fold:
             self._open_chain(fold)
             for opened in self._sign_all(changes, compose, now):
-                fold.add_own(opened, self._own.key)
+                if (refused := fold.add_own(opened, self._own.key)) is not None:
+                    break
+        if refused is not None:
+            return [NotComposed(compose.request, not_applied(refused)), *self._close(_Pending(fold))]
         return self._close(_Pending(fold, None, compose.request))
 
     def _on_confirm(self, request: int) -> list[LedgerEffect]:
@@ -209,11 +239,20 @@ class Ledger:
         self._pending[max(self._pending)].confirms.append(request)
         return []
 
-    def _on_retry(self) -> list[LedgerEffect]:
+    def _on_retry(self, now: float) -> list[LedgerEffect]:
         self._fresh = False
-        with self._folding() as fold:
+        with self._folding(now) as fold:
             self._retry_stale(fold)
         return self._close(_Pending(fold))
+
+    def _on_retry_held(self, retry: RetryHeld, now: float) -> list[LedgerEffect]:
+        with self._folding(now) as fold:
+            self._retry_stale(fold)
+            for writer in [w for w in self._blocked if retry.writer in (None, w)]:
+                if writer in self._blocked:  # Another one's may have helped it meanwhile.
+                    fold.advance(writer)
+            fold.retry()
+        return [*self._close(_Pending(fold)), *self._on_confirm(retry.request)]
 
     def _retry_stale(self, fold: Fold) -> None:
         for writer in self._stale:
@@ -259,8 +298,8 @@ class Ledger:
         raw = encode_content(content)
         return OpenBatch(Batch(raw, self._trust.sign(raw)), hash_content(raw), content)
 
-    def _on_open_era(self, reason: str) -> list[LedgerEffect]:
-        with self._folding() as fold:
+    def _on_open_era(self, reason: str, now: float) -> list[LedgerEffect]:
+        with self._folding(now) as fold:
             begun = self._begin_era(fold, reason)
         return [begun, *self._close(_Pending(fold))]
 
@@ -305,19 +344,23 @@ class Ledger:
         self._working = self.durable.copy()
         self._blocked.clear()
         self._stale = self._held_writers()
+        with self._replica.read() as reader:
+            self.quota.recount(reader, self.durable.lines)
         self._frontier = Frontier(self._working.lines)
         failed: list[LedgerEffect] = [NotComposed(request, StorageError(reason)) for request in requests]
         return [*failed, Emit("storage.failed", {"reason": reason})]
 
     @contextmanager
-    def _folding(self) -> Iterator[Fold]:
+    def _folding(self, now: float) -> Iterator[Fold]:
         """One fold into a ticket of its own."""
         self._ticket += 1
-        place = Place(self.mesh, self._trust, self._overlay, self._working, self._blocked)
+        place = Place(self.mesh, self._trust, self._overlay, self._working, self._blocked, self.quota)
+        before = [*self._blocked, *self._stale]
         with self._overlay.read() as reader:
             fold = Fold(place, reader, self._ticket)
             yield fold
             fold.finish()
+            note_waits(reader, fold.put, before, self._blocked, now)
 
     def _held_writers(self) -> list[WriterId]:
         """Writers with batches on disk that are held: each gets one more try, now that nobody knows what they wait for."""

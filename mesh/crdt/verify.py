@@ -18,6 +18,7 @@ from mesh.crdt.fold import Blocked, Fold, Place
 from mesh.crdt.keys import number_of
 from mesh.crdt.lines import Context
 from mesh.crdt.overlay import Overlay
+from mesh.crdt.quota import UNLIMITED, Quota
 from mesh.crdt.replica import MemoryReplica, Reader, Table
 from mesh.errors import MalformedMessage
 from mesh.ids import NO_BATCH, CertificateHash, MeshId, WriterId, short
@@ -97,7 +98,7 @@ class _Refold:
         self._trust = trust
         self._overlay = Overlay(self.made)
         self._blocked: Blocked = {}
-        self._place = Place(mesh, trust, self._overlay, Context({}), self._blocked)
+        self._place = Place(mesh, trust, self._overlay, Context({}), self._blocked, Quota(UNLIMITED))
         self._ticket = 0
 
     def run(self, progress: Progress) -> None:

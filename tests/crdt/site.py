@@ -8,6 +8,7 @@ from random import Random
 
 import msgspec
 
+from mesh.config import LedgerConfig
 from mesh.crdt.batch import (
     DOMAIN,
     SEMANTICS,
@@ -27,6 +28,7 @@ from mesh.crdt.effects import Composed, LedgerEffect, NotComposed, Store
 from mesh.crdt.fingerprint import read_fingerprint
 from mesh.crdt.ledger import Compose, Ledger, LedgerEvent, Merge, Retry, Stored, StoreFailed
 from mesh.crdt.log import Difference, lacking
+from mesh.crdt.quota import LIMITS
 from mesh.crdt.replica import MemoryReplica, Table, Write
 from mesh.crdt.sums import EVERYTHING
 from mesh.crdt.view import StoredRecord, read_record
@@ -45,8 +47,9 @@ Tables = dict[Table, list[tuple[bytes, bytes]]]
 class Site:
     """One node's ledger and disk. Stores wait in `waiting` until `store` or `fail` says how they ended."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, limits: LedgerConfig = LIMITS) -> None:
         self.name = name
+        self.limits = limits
         self.disk = MemoryReplica()
         self._rng = Random(name)
         self.open()
@@ -57,7 +60,7 @@ class Site:
         self.said: list[LedgerEffect] = []
         self.requests = 0
         certificate = certificate_for(self.name)
-        self.ledger = Ledger(MESH, CheapTrust(self.name), self.disk, certificate, self._rng.randbytes)
+        self.ledger = Ledger(MESH, CheapTrust(self.name), self.disk, certificate, self._rng.randbytes, self.limits)
 
     def tell(self, event: LedgerEvent, now: float = NOON) -> list[LedgerEffect]:
         """Let the ledger react; keep what it asks of the disk, and return what else it says."""

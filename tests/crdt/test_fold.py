@@ -8,16 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mesh.config import LedgerConfig
 from mesh.crdt.batch import Batch, decode_batch, encode_batch, encode_content
 from mesh.crdt.compose import Put
 from mesh.crdt.effects import Emit, Gap, LedgerEffect
-from mesh.crdt.fold import HELD_PER_WRITER_MAX
 from mesh.crdt.ledger import Merge
 from mesh.crdt.replica import Table, Write
 from mesh.ids import Head, MeshId, RecordId
 from tests.crdt.site import STRANGER, Pen, Site, put
 
 RECORD = RecordId("unit", "BTF/DIPOLE/1")
+PER_WRITER_MAX = LedgerConfig().held_per_writer_max
 
 
 def names(said: list[LedgerEffect]) -> list[str]:
@@ -173,15 +174,15 @@ def test_another_signature_of_the_same_content_is_no_fork() -> None:
 def test_a_writer_whose_batches_wait_may_not_fill_the_disk() -> None:
     ada, pen, other = Site("a"), Pen("x"), Pen("c")
     other.next()
-    chain = [pen.next(after=(other.head,)), *(pen.next() for _ in range(HELD_PER_WRITER_MAX + 2))]
+    chain = [pen.next(after=(other.head,)), *(pen.next() for _ in range(PER_WRITER_MAX + 2))]
     said = ada.merge(*chain)
-    assert ada.heads()[pen.writer] == HELD_PER_WRITER_MAX
+    assert ada.heads()[pen.writer] == PER_WRITER_MAX
     assert names(said).count("ledger.full") == 1
     assert Gap(STRANGER) in said
     ada.merge(Pen("c").next())
-    assert ada.ledger.durable.lines[pen.writer].applied.number == HELD_PER_WRITER_MAX
+    assert ada.ledger.durable.lines[pen.writer].applied.number == PER_WRITER_MAX
     ada.merge(*chain)
-    assert ada.heads()[pen.writer] == HELD_PER_WRITER_MAX + 3
+    assert ada.heads()[pen.writer] == PER_WRITER_MAX + 3
 
 
 def test_a_log_entry_that_cannot_be_read_holds_up_its_writer_and_stops_nobody() -> None:
