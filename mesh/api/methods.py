@@ -9,7 +9,8 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct
 
-from mesh.api import conflicts, past, reading, state, writing
+from mesh.api import conflicts, held, past, reading, state, writing
+from mesh.api.fate_shapes import HeldList, ListVoid, RetryHeldParams, VoidPage
 from mesh.api.faults import Invalid, UnknownMethod
 from mesh.api.provenance import (
     BlameAnswer,
@@ -81,6 +82,9 @@ METHODS: Mapping[str, Method] = {
     "records.revert": _method(RevertRecord, Receipt, past.revert),
     "conflicts.list": _method(ListConflicts, ConflictPage, conflicts.list_conflicts),
     "conflicts.resolve": _method(ResolveConflict, Receipt, conflicts.resolve_conflict),
+    "held.list": _method(Nothing, HeldList, held.list_held),
+    "held.retry": _method(RetryHeldParams, HeldList, held.retry_held),
+    "void.list": _method(ListVoid, VoidPage, held.list_void),
     "members.list": _method(Nothing, MemberList, state.list_members),
     "state.list": _method(ListState, StateList, state.list_state),
     "state.get": _method(GetState, StateList, state.get_state),

@@ -24,6 +24,11 @@ _BODIES: dict[str, JsonObject] = {
     "Record": _ANY,
     "Patch": _ANY,
     "Revert": {"type": "object", "properties": {"to": _MOMENT}, "required": ["to"]},
+    "Retry": {
+        "type": "object",
+        "description": "The writer, or the beginning of its id; {} for all.",
+        "properties": {"writer": {"type": "string"}},
+    },
     "Settlement": {
         "type": "object",
         "description": "Either `take`, the dot of a value in conflict, or `value`, any JSON value; null clears.",

@@ -66,6 +66,10 @@ async def _submit(request: Request) -> Given:
     return {**await _write(request), **await read_object(request)}
 
 
+async def _body_alone(request: Request) -> Given:
+    return await read_object(request)
+
+
 READ_QUERIES = ("after", "timeout_s")
 LIST_QUERIES = (*READ_QUERIES, "prefix", "after_key", "limit", "text", "buried", "label.NAME")
 CONFLICT_QUERIES = (*READ_QUERIES, "collection", "prefix", "after_key", "limit")
@@ -88,6 +92,9 @@ ENTRIES = (
     Entry("POST", "/v1/revert/{collection}/{key:path}", "records.revert", _submit, body="Revert"),
     Entry("GET", "/v1/conflicts", "conflicts.list", _from_query, CONFLICT_QUERIES),
     Entry("POST", "/v1/resolve/{collection}/{key:path}", "conflicts.resolve", _submit, body="Settlement"),
+    Entry("GET", "/v1/held", "held.list", _from_query),
+    Entry("POST", "/v1/held/retry", "held.retry", _body_alone, body="Retry"),
+    Entry("GET", "/v1/void", "void.list", _from_query, (*READ_QUERIES, "after_key", "limit")),
     Entry("GET", "/v1/state", "state.list", _from_query, ("prefix",)),
     Entry("GET", "/v1/state/{topic:path}", "state.get", _from_query),
 )

@@ -42,6 +42,8 @@ _COMMANDS = (
     ("blame", "mesh.cli.past:blame", WATCHING, "Show who wrote each field of a record."),
     ("show", "mesh.cli.past:show", WATCHING, "Show a record as it was at a time or token."),
     ("diff", "mesh.cli.past:diff", WATCHING, "Show what differs in a record between two times or tokens."),
+    ("held", "mesh.cli.held:held", WATCHING, "Show which writers wait here for what, or try them again."),
+    ("void", "mesh.cli.held:void", WATCHING, "Show the batches that have no effect, and why."),
     ("watch", "mesh.cli.looking:watch", WATCHING, "Print every change of a collection as it happens."),
     ("members", "mesh.cli.looking:members", WATCHING, "Show the members of the mesh."),
     ("state", "mesh.cli.looking:state", WATCHING, "Show what units and nodes say of themselves."),

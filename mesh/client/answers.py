@@ -199,3 +199,69 @@ class RecordDiff(Struct, frozen=True):
     a: RecordThen
     b: RecordThen
     fields: list[FieldDiff]
+
+
+class Holder(Struct, frozen=True):
+    """A node that can be expected to have what is waited for."""
+
+    name: str
+    reachable: bool = False
+
+
+class Need(Struct, frozen=True):
+    """The batch that is waited for."""
+
+    writer: str
+    number: int
+    peer: str = ""
+
+
+class HeldWriter(Struct, frozen=True):
+    """A writer whose batches `number` to `last` are kept and not applied, and why."""
+
+    writer: str
+    peer: str
+    number: int
+    last: int
+    batches: int
+    bytes: int
+    reason: str
+    since: float | None = None
+    made_at: float | None = None
+    author: str = ""
+    needs: Need | None = None
+    may_have: list[Holder] = []
+
+
+class Held(Struct, frozen=True):
+    """All writers that are held up at a peer, and the use of its quota."""
+
+    items: list[HeldWriter]
+    batches: int
+    bytes: int
+    batches_max: int = 0
+    bytes_max: int = 0
+    per_writer_max: int = 0
+    token: str = ""
+
+
+class VoidBatch(Struct, frozen=True):
+    """A batch without effect, and the rule that it broke."""
+
+    writer: str
+    peer: str
+    number: int
+    batch: str
+    reason: str
+    author: str
+    at: float
+    said: str = ""
+    records: list[str] = []
+
+
+class VoidPage(Struct, frozen=True):
+    """Some void batches; `next` continues, None is the end."""
+
+    items: list[VoidBatch]
+    next: str | None
+    token: str = ""

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from mesh.client.answers import (
     Blame,
+    Held,
     History,
     Page,
     PastChange,
@@ -24,6 +25,8 @@ from mesh.client.answers import (
     Unsettled,
     UnsettledPage,
     Value,
+    VoidBatch,
+    VoidPage,
 )
 from mesh.client.faults import CannotConnect, OutcomeUnknown, PeerFailed
 from mesh.client.link import Dialling, Link, LinkLost, run_link
@@ -34,6 +37,7 @@ from mesh.runtime.rows import Health, MemberRow, Receipt
 CONNECT_TIMEOUT_S = 5.0
 READS = (
     *("records.get", "records.list", "records.history", "records.blame", "records.show_at", "records.diff"),
+    *("held.list", "held.retry", "void.list"),  # A retry only judges again: asked twice it does the same.
     *("conflicts.list", "members.list", "state.get", "state.list", "health.get", "watch.open"),
 )
 Moment = str | float  # A token from an earlier answer; seconds since 1970, or ISO 8601 with an offset.
@@ -211,6 +215,20 @@ class MeshClient:
         """What differs in a record between two tokens or times. Raises Behind, UsageError."""
         return await self._get(RecordDiff, "records.diff", collection=collection, key=key, a=a, b=b)
 
+    async def held(self) -> Held:
+        """The writers whose batches the peer keeps and cannot apply, and why."""
+        return await self._get(Held, "held.list")
+
+    async def void(self, *, page: int = 1000) -> list[VoidBatch]:
+        """The batches that count at the peer and have no effect, page by page."""
+        found: list[VoidBatch] = []
+        after_key: str | None = ""
+        while after_key is not None:
+            part = await self._get(VoidPage, "void.list", after_key=after_key, limit=page)
+            found += part.items
+            after_key = part.next
+        return found
+
     async def members(self) -> list[MemberRow]:
         """Every member that the peer ever heard of."""
         return (await self._get(_Members, "members.list")).items
@@ -258,6 +276,10 @@ class MeshClient:
     async def revert(self, collection: str, key: str, to: Moment, *, reason: str = "") -> Receipt:
         """Make a record what it was at a token or a time, as a new change. Raises Refused where it is buried now."""
         return await self._get(Receipt, "records.revert", collection=collection, key=key, to=to, reason=reason)
+
+    async def retry_held(self, writer: str = "") -> Held:
+        """Let the peer try held batches again, of one writer or of all; what is held after it. Raises NotFound."""
+        return await self._get(Held, "held.retry", writer=writer)
 
     # ---- watches
 

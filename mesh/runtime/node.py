@@ -12,13 +12,14 @@ from msgspec import Struct
 from mesh import __version__
 from mesh.config import Config
 from mesh.crdt.fingerprint import read_fingerprint
+from mesh.crdt.ledger import RetryHeld
 from mesh.crdt.lines import Context, read_lines
 from mesh.crdt.replica import Reader, Replica
 from mesh.crdt.token import decode_token, encode_token
 from mesh.effects import Composed, NotComposed
 from mesh.errors import StorageError
 from mesh.events import Publish
-from mesh.ids import Address, NodeId
+from mesh.ids import Address, NodeId, WriterId
 from mesh.records import Operation, Submit
 from mesh.runtime.announcer import EVERYTHING, Announcement, Announcer, Kinds
 from mesh.runtime.answers import Answers
@@ -95,6 +96,20 @@ class Node:
                     return Receipt(batch, self.token(), changed=head is not None)
         raise StorageError(
             f"the disk did not answer within {WRITE_TIMEOUT_S:g} s; whether the write was stored is not known"
+        )
+
+    async def retry_held(self, writer: WriterId | None) -> None:
+        """Judge held batches again, those of `writer` or all. What came of it is durable when it returns. Raises StorageError."""
+        request = self._answers.open()
+        self.loop.tell(RetryHeld(request, writer))
+        with trio.move_on_after(WRITE_TIMEOUT_S):
+            match await self._answers.take(request):
+                case NotComposed(_, error):
+                    raise error
+                case Composed():
+                    return
+        raise StorageError(
+            f"the disk did not answer within {WRITE_TIMEOUT_S:g} s; list what is held to see what came of it"
         )
 
     def read(self) -> AbstractContextManager[Reader]:
