@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from mesh.config import GossipConfig
 from mesh.crdt.batch import Kind
-from mesh.crdt.compose import Bury, Clear, Edit, Put, Restore
+from mesh.crdt.compose import Bury, Clear, Edit, Put, Restore, TakeBack
 from mesh.crdt.effects import LedgerEffect, NotComposed
 from mesh.crdt.ledger import Compose, Confirm, Ledger
 from mesh.crdt.replica import Reader
@@ -65,7 +65,7 @@ class SettleField(Struct, frozen=True, tag="settle"):
     value: object
 
 
-Operation = PutRecord | PatchRecord | BuryRecord | RestoreRecord | TakeSibling | SettleField
+Operation = PutRecord | PatchRecord | BuryRecord | RestoreRecord | TakeSibling | SettleField | TakeBack
 
 
 class Submit(Struct, frozen=True):
@@ -152,6 +152,8 @@ def edits_for(reader: Reader, operation: Operation) -> list[Edit]:
             return [Restore(record)] if _existing(record, stored).buried else []
         case TakeSibling(_, field, dot):
             return _take(record, _in_conflict(record, stored, field), field, dot)
+        case TakeBack():
+            return [operation]
         case SettleField(_, field, value):
             return _edits(record, _in_conflict(record, stored, field), {field: value})
 

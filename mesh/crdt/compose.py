@@ -10,7 +10,7 @@ from mesh.crdt.cell import Cell, decode_cell
 from mesh.crdt.fates import value_fault
 from mesh.crdt.keys import cell_key, name_fault, record_prefix
 from mesh.crdt.replica import Reader, Table
-from mesh.errors import UsageError
+from mesh.errors import Refused, UsageError
 from mesh.ids import Dot, RecordId
 
 
@@ -41,7 +41,25 @@ class Restore(Struct, frozen=True, tag="restore"):
     record: RecordId
 
 
-Edit = Put | Clear | Bury | Restore
+class TakeBack(Struct, frozen=True, tag="take_back"):
+    """One change as it was planned: over `over`, as long as the live siblings of its cell are still `seen`.
+
+    Those of a bury are all of the record. `value` is msgpack for a put and empty otherwise.
+    """
+
+    record: RecordId
+    field: str
+    kind: Kind
+    value: bytes
+    over: tuple[Dot, ...]
+    seen: tuple[Dot, ...]
+
+
+class Overtaken(Refused):
+    """Somebody else wrote where a change was planned. Nothing was changed."""
+
+
+Edit = Put | Clear | Bury | Restore | TakeBack
 
 
 def changes_of(reader: Reader, edits: tuple[Edit, ...]) -> tuple[Change, ...]:
@@ -64,7 +82,7 @@ def changes_of(reader: Reader, edits: tuple[Edit, ...]) -> tuple[Change, ...]:
 
 
 def _change_of(reader: Reader, edit: Edit) -> Change:
-    field = edit.field if isinstance(edit, Put | Clear) else ""
+    field = edit.field if isinstance(edit, Put | Clear | TakeBack) else ""
     if fault := name_fault(edit.record, field):
         raise UsageError(f"{edit.record}: {fault}", field=field or "key", rule=fault)
     match edit:
@@ -77,6 +95,21 @@ def _change_of(reader: Reader, edit: Edit) -> Change:
             return Change(edit.record, "", Kind.BURY, b"", _record_dots(reader, edit.record))
         case Restore():
             return Change(edit.record, "", Kind.RESTORE, b"", _dots(_cell(reader, edit.record, "")))
+        case TakeBack():
+            return _taken_back(reader, edit)
+
+
+def _taken_back(reader: Reader, edit: TakeBack) -> Change:
+    of_record = edit.kind is Kind.BURY
+    live = _record_dots(reader, edit.record) if of_record else _dots(_cell(reader, edit.record, edit.field))
+    if live != edit.seen:
+        raise Overtaken(
+            f"{edit.record}: {edit.field or 'the record itself'} was changed while this was planned",
+            field=edit.field or "key",
+            rule="a planned change replaces only what it was planned over",
+            todo="plan it again",
+        )
+    return Change(edit.record, edit.field, edit.kind, edit.value, edit.over)
 
 
 def _encoded(edit: Put) -> bytes:
