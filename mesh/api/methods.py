@@ -9,7 +9,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct
 
-from mesh.api import conflicts, held, past, reading, state, writing
+from mesh.api import conflicts, held, past, reading, state, undoing, writing
 from mesh.api.fate_shapes import HeldList, ListVoid, RetryHeldParams, VoidPage
 from mesh.api.faults import Invalid, UnknownMethod
 from mesh.api.provenance import (
@@ -43,6 +43,7 @@ from mesh.api.shapes import (
     SubmitParams,
     Writing,
 )
+from mesh.api.undo_shapes import UndoAnswer, UndoWindow
 from mesh.runtime.node import Node
 from mesh.runtime.rows import Health, Receipt
 
@@ -80,6 +81,7 @@ METHODS: Mapping[str, Method] = {
     "records.show_at": _method(ShowAt, RecordThen, past.show_at),
     "records.diff": _method(DiffRecord, RecordDiff, past.diff),
     "records.revert": _method(RevertRecord, Receipt, past.revert),
+    "records.undo": _method(UndoWindow, UndoAnswer, undoing.undo),
     "conflicts.list": _method(ListConflicts, ConflictPage, conflicts.list_conflicts),
     "conflicts.resolve": _method(ResolveConflict, Receipt, conflicts.resolve_conflict),
     "held.list": _method(Nothing, HeldList, held.list_held),

@@ -20,10 +20,25 @@ JsonObject = dict[str, object]
 
 _ANY = {"type": "object", "additionalProperties": True}
 _MOMENT = {"description": "A token, seconds since 1970, or ISO 8601 with an offset.", "type": ["string", "number"]}
+_ENDS = ("since", "until")
 _BODIES: dict[str, JsonObject] = {
     "Record": _ANY,
     "Patch": _ANY,
     "Revert": {"type": "object", "properties": {"to": _MOMENT}, "required": ["to"]},
+    "Undo": {
+        "type": "object",
+        "description": "Whose writes to take back, from when to when; `preview` changes nothing.",
+        "properties": {
+            **{name: {"type": "string"} for name in ("whose", "collection", "prefix", "key", "intent")},
+            **{
+                name: {"description": "Seconds since 1970, or ISO 8601.", "type": ["string", "number"]}
+                for name in ("since", "until")
+            },
+            "preview": {"type": "boolean", "default": False},
+            "limit": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 200},
+        },
+        "required": ["whose", "since"],
+    },
     "Retry": {
         "type": "object",
         "description": "The writer, or the beginning of its id; {} for all.",

@@ -90,6 +90,7 @@ ENTRIES = (
     Entry("GET", "/v1/past/{collection}/{key:path}", "records.show_at", _from_query, (*READ_QUERIES, "at")),
     Entry("GET", "/v1/diff/{collection}/{key:path}", "records.diff", _from_query, (*READ_QUERIES, "a", "b")),
     Entry("POST", "/v1/revert/{collection}/{key:path}", "records.revert", _submit, body="Revert"),
+    Entry("POST", "/v1/undo", "records.undo", _submit, body="Undo"),
     Entry("GET", "/v1/conflicts", "conflicts.list", _from_query, CONFLICT_QUERIES),
     Entry("POST", "/v1/resolve/{collection}/{key:path}", "conflicts.resolve", _submit, body="Settlement"),
     Entry("GET", "/v1/held", "held.list", _from_query),

@@ -38,6 +38,7 @@ _COMMANDS = (
     ("conflicts", "mesh.cli.conflicts:conflicts", RECORDS, "List what people changed without knowing of each other."),
     ("resolve", "mesh.cli.conflicts:resolve", RECORDS, "Settle a field in conflict."),
     ("revert", "mesh.cli.past:revert", RECORDS, "Make a record what it was, as a new change."),
+    ("undo", "mesh.cli.undo:undo", RECORDS, "Take back what an author wrote in a window."),
     ("history", "mesh.cli.past:history", WATCHING, "Show every change of a record."),
     ("blame", "mesh.cli.past:blame", WATCHING, "Show who wrote each field of a record."),
     ("show", "mesh.cli.past:show", WATCHING, "Show a record as it was at a time or token."),

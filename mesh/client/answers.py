@@ -265,3 +265,54 @@ class VoidPage(Struct, frozen=True):
     items: list[VoidBatch]
     next: str | None
     token: str = ""
+
+
+class Piece(Struct, frozen=True):
+    """A change as one line of an undo."""
+
+    kind: str
+    value: object
+    author: str
+    at: float
+    dot: str = ""
+
+
+class UndoLine(Struct, frozen=True):
+    """A field (or with field "" the record) that is taken back: `undone` goes, `does` is done, and `back` comes back."""
+
+    collection: str
+    key: str
+    field: str
+    does: str
+    value: object
+    undone: Piece
+    back: Piece | None = None
+    lossy: bool = False
+
+
+class KeptLine(Struct, frozen=True):
+    """What stays, and why; `by` is the later work that stands in the way."""
+
+    collection: str
+    key: str
+    field: str
+    reason: str
+    undone: Piece
+    by: Piece | None = None
+
+
+class Undo(Struct, frozen=True):
+    """What an undo changed (in a preview: would change) and kept. `state` is preview, done, or broken off (`fault` says why)."""
+
+    state: str
+    intent: str
+    since: float
+    until: float
+    records: int
+    changes: int
+    kept: int
+    items: list[UndoLine]
+    kept_items: list[KeptLine]
+    batches: list[str] = []
+    fault: str = ""
+    token: str = ""

@@ -22,6 +22,7 @@ from mesh.client.answers import (
     RecordDiff,
     RecordThen,
     Row,
+    Undo,
     Unsettled,
     UnsettledPage,
     Value,
@@ -276,6 +277,13 @@ class MeshClient:
     async def revert(self, collection: str, key: str, to: Moment, *, reason: str = "") -> Receipt:
         """Make a record what it was at a token or a time, as a new change. Raises Refused where it is buried now."""
         return await self._get(Receipt, "records.revert", collection=collection, key=key, to=to, reason=reason)
+
+    async def undo(self, whose: str, since: Moment, **given: object) -> Undo:
+        """Take back what `whose` wrote since a time. Given: until, collection, prefix, key, preview, limit, reason, intent.
+
+        Later work of others stays, and is named. Where `state` is "broken off", the answer's since, until and intent go on.
+        """
+        return await self._get(Undo, "records.undo", whose=whose, since=since, **given)
 
     async def retry_held(self, writer: str = "") -> Held:
         """Let the peer try held batches again, of one writer or of all; what is held after it. Raises NotFound."""

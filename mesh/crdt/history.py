@@ -3,7 +3,7 @@
 Invariant: only applied batches that are not void count, and `refold` of all of them is what the view shows.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
@@ -54,9 +54,14 @@ def changes_in(reader: Reader, place: Place, row: bytes, record: RecordId) -> li
     """The changes of `record` in one row of the log; none where the batch is void. `place` is within the applied position."""
     if record.key.encode() not in row:  # Content stands in the row verbatim; most rows are never decoded.
         return []
+    return made_in(reader, place, row, (record,))
+
+
+def made_in(reader: Reader, place: Place, row: bytes, records: Container[RecordId]) -> list[Made]:
+    """The changes of any of `records` in one row of the log; none where the batch is void."""
     batch = decode_batch(row)
     content = reread(batch)
-    indices = [index for index, change in enumerate(content.changes) if change.record == record]
+    indices = [index for index, change in enumerate(content.changes) if change.record in records]
     if not indices or reader.get(Table.FATES, batch_key(*place)) is not None:
         return []
     opened = OpenBatch(batch, hash_content(batch.content), content)

@@ -16,7 +16,7 @@ from msgspec import Struct
 from mesh.crdt.batch import Kind
 from mesh.crdt.cell import Cell, Sibling, is_conflict, ranked, shown
 from mesh.crdt.history import Made, refold
-from mesh.crdt.view import StoredRecord
+from mesh.crdt.view import StoredRecord, value_of
 from mesh.ids import Dot, RecordId, WriterId
 
 NOBODY = WriterId(b"")
@@ -51,11 +51,16 @@ class Kept(Struct, frozen=True):
 
 
 class Plan(Struct, frozen=True):
-    """What to do with one record. `last` are steps that are made once the others are durable: burying it again."""
+    """What to do with one record. `last` are steps that are made once the others are durable: burying it again.
+
+    `now` are its shown fields, `after` those that the steps leave; None where they leave it buried, or without any.
+    """
 
     steps: tuple[Step, ...] = ()
     last: tuple[Step, ...] = ()
     kept: tuple[Kept, ...] = ()
+    now: Mapping[str, object] = {}
+    after: Mapping[str, object] | None = None
 
 
 class Marks(Struct, frozen=True):
@@ -78,11 +83,23 @@ def plan_record(record: RecordId, made: Iterable[Made], marks: Marks) -> Plan:
     if any(bury.dot not in history.taken for bury in history.now.buries) or (own.kept and history.now.buried):
         fields = [_stay_under(history, part) for part in fields]  # It stays buried, as whoever buried it saw it.
     parts = [*fields, own]
-    return Plan(*(tuple(chain.from_iterable(part)) for part in zip(*map(_astuple, parts), strict=True)))
+    steps = [step for part in parts for step in part.steps]
+    last = tuple(step for part in parts for step in part.last)
+    now = history.now.fields()
+    buried = bool(last) or (history.now.buried and not any(step.kind is Kind.RESTORE for step in steps))
+    after = None if buried else _after(now, steps)
+    return Plan(tuple(steps), last, tuple(kept for part in parts for kept in part.kept), now, after or None)
 
 
-def _astuple(plan: Plan) -> tuple[tuple[Step, ...], tuple[Step, ...], tuple[Kept, ...]]:
-    return plan.steps, plan.last, plan.kept
+def _after(now: Mapping[str, object], steps: Iterable[Step]) -> dict[str, object]:
+    """The shown fields once the steps are made."""
+    fields = dict(now)
+    for step in steps:
+        if step.kind is Kind.PUT and step.back is not None:
+            fields[step.field] = value_of(step.back)
+        elif step.kind is Kind.CLEAR:
+            fields.pop(step.field, None)
+    return fields
 
 
 class _History:
@@ -277,8 +294,3 @@ def by_author(author: str, first: int, last: int) -> Callable[[Made], bool]:
 def with_intent(intent: str) -> Callable[[Made], bool]:
     """Marks the changes that were made under an intent."""
     return lambda one: bool(intent) and one.about.get("intent") == intent
-
-
-def steps_of(plans: Mapping[RecordId, Plan]) -> int:
-    """How many changes the plans make."""
-    return sum(len(plan.steps) + len(plan.last) for plan in plans.values())
