@@ -9,9 +9,10 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct
 
-from mesh.api import conflicts, held, past, reading, state, undoing, writing
+from mesh.api import conflicts, held, past, proving, reading, state, undoing, writing
 from mesh.api.fate_shapes import HeldList, ListVoid, RetryHeldParams, VoidPage
 from mesh.api.faults import Invalid, UnknownMethod
+from mesh.api.proof_shapes import ProofAnswer, ProveField
 from mesh.api.provenance import (
     BlameAnswer,
     ConflictPage,
@@ -81,6 +82,7 @@ METHODS: Mapping[str, Method] = {
     "records.show_at": _method(ShowAt, RecordThen, past.show_at),
     "records.diff": _method(DiffRecord, RecordDiff, past.diff),
     "records.revert": _method(RevertRecord, Receipt, past.revert),
+    "records.prove": _method(ProveField, ProofAnswer, proving.prove),
     "records.undo": _method(UndoWindow, UndoAnswer, undoing.undo),
     "conflicts.list": _method(ListConflicts, ConflictPage, conflicts.list_conflicts),
     "conflicts.resolve": _method(ResolveConflict, Receipt, conflicts.resolve_conflict),

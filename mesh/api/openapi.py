@@ -55,6 +55,7 @@ _TYPES: dict[str, JsonObject] = {
     "limit": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 200},
     "timeout_s": {"type": "number", "minimum": 0, "maximum": 60, "default": 5},
     "buried": {"type": "boolean", "default": False},
+    "chain": {"type": "boolean", "default": False},
 }
 _SAID = {
     "after": "A token from an earlier answer: wait until this peer has everything that it names.",
@@ -66,6 +67,8 @@ _SAID = {
     "at": "The moment: a token, seconds since 1970, or ISO 8601 with an offset.",
     "a": "The first moment, as in `at` of /v1/past.",
     "b": "The second moment.",
+    "field": "The field, such as desired or labels.zone.",
+    "chain": "With what the value was made over, and with its writer's batches up to now.",
     "limit": "The most records of a page.",
     "text": "A text in the key or anywhere in the record, whatever its case.",
     "buried": "List the buried records instead.",

@@ -90,6 +90,7 @@ ENTRIES = (
     Entry("GET", "/v1/past/{collection}/{key:path}", "records.show_at", _from_query, (*READ_QUERIES, "at")),
     Entry("GET", "/v1/diff/{collection}/{key:path}", "records.diff", _from_query, (*READ_QUERIES, "a", "b")),
     Entry("POST", "/v1/revert/{collection}/{key:path}", "records.revert", _submit, body="Revert"),
+    Entry("GET", "/v1/proof/{collection}/{key:path}", "records.prove", _from_query, (*READ_QUERIES, "field", "chain")),
     Entry("POST", "/v1/undo", "records.undo", _submit, body="Undo"),
     Entry("GET", "/v1/conflicts", "conflicts.list", _from_query, CONFLICT_QUERIES),
     Entry("POST", "/v1/resolve/{collection}/{key:path}", "conflicts.resolve", _submit, body="Settlement"),
@@ -175,7 +176,7 @@ def read_query(pairs: Sequence[tuple[str, str]]) -> Given:
 
 
 def _value(name: str, text: str) -> object:
-    kind = {"limit": int, "timeout_s": float, "buried": bool}.get(name)
+    kind = {"limit": int, "timeout_s": float, "buried": bool, "chain": bool}.get(name)
     if kind is None:
         return text
     try:

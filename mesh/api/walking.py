@@ -21,9 +21,9 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 
-async def walk(node: Node, position: Position, look: Look) -> None:
-    """Look at every row of the log within a position."""
-    place: Place | None = START
+async def walk(node: Node, position: Position, look: Look, after: Place = START) -> None:
+    """Look at every row of the log within a position, behind a place."""
+    place: Place | None = after
     while place is not None:
         with node.read() as reader:
             place = _walk_for_a_while(reader, position, place, look)

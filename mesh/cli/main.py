@@ -45,6 +45,13 @@ _COMMANDS = (
     ("diff", "mesh.cli.past:diff", WATCHING, "Show what differs in a record between two times or tokens."),
     ("held", "mesh.cli.held:held", WATCHING, "Show which writers wait here for what, or try them again."),
     ("void", "mesh.cli.held:void", WATCHING, "Show the batches that have no effect, and why."),
+    ("prove", "mesh.cli.proving:prove", WATCHING, "Print a proof of who wrote a field."),
+    (
+        "verify-proof",
+        "mesh.cli.proving:verify_proof",
+        WATCHING,
+        "Check a proof, with nothing but the mesh's CA certificate.",
+    ),
     ("watch", "mesh.cli.looking:watch", WATCHING, "Print every change of a collection as it happens."),
     ("members", "mesh.cli.looking:members", WATCHING, "Show the members of the mesh."),
     ("state", "mesh.cli.looking:state", WATCHING, "Show what units and nodes say of themselves."),

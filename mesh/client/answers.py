@@ -316,3 +316,13 @@ class Undo(Struct, frozen=True):
     batches: list[str] = []
     fault: str = ""
     token: str = ""
+
+
+class Proof(Struct, frozen=True):
+    """A proof as a text, with so many values in it and so many later batches; `cut`: not all of those fitted."""
+
+    proof: str
+    values: int = 1
+    chain: int = 0
+    cut: bool = False
+    token: str = ""

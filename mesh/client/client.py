@@ -18,6 +18,7 @@ from mesh.client.answers import (
     History,
     Page,
     PastChange,
+    Proof,
     Record,
     RecordDiff,
     RecordThen,
@@ -38,6 +39,7 @@ from mesh.runtime.rows import Health, MemberRow, Receipt
 CONNECT_TIMEOUT_S = 5.0
 READS = (
     *("records.get", "records.list", "records.history", "records.blame", "records.show_at", "records.diff"),
+    "records.prove",
     *("held.list", "held.retry", "void.list"),  # A retry only judges again: asked twice it does the same.
     *("conflicts.list", "members.list", "state.get", "state.list", "health.get", "watch.open"),
 )
@@ -215,6 +217,10 @@ class MeshClient:
     async def diff(self, collection: str, key: str, a: Moment, b: Moment) -> RecordDiff:
         """What differs in a record between two tokens or times. Raises Behind, UsageError."""
         return await self._get(RecordDiff, "records.diff", collection=collection, key=key, a=a, b=b)
+
+    async def prove(self, collection: str, key: str, field: str, *, chain: bool = False) -> Proof:
+        """A proof of who wrote a field, to be checked with the CA's certificate alone. Raises NotFound, Behind."""
+        return await self._get(Proof, "records.prove", collection=collection, key=key, field=field, chain=chain)
 
     async def held(self) -> Held:
         """The writers whose batches the peer keeps and cannot apply, and why."""

@@ -4,6 +4,8 @@ Invariant: a verdict depends on signed bytes and on applied batches alone, never
 current view; so every replica that holds the same batches says the same.
 """
 
+from collections.abc import Iterable
+
 import msgspec
 from msgspec import Struct
 
@@ -12,7 +14,7 @@ from mesh.crdt.cell import decode_cell
 from mesh.crdt.keys import FIELD_BYTES_MAX, batch_key, field_fault, record_fault, record_prefix
 from mesh.crdt.lines import Lines
 from mesh.crdt.replica import Reader, Table
-from mesh.ids import Dot, MeshId, WriterId
+from mesh.ids import Dot, MeshId, RecordId, WriterId
 
 _PUT = Kind.PUT  # Looking up a member of an enum is not free, and is done once per change here.
 
@@ -131,6 +133,18 @@ def _change_fault(change: Change, field: bytes) -> str | None:
     if (kind in (Kind.BURY, Kind.RESTORE)) != (not field):
         return "bury and restore speak of a record, put and clear of a field"
     return "only a put has a value" if change.value else None
+
+
+def fault_alone(changes: Iterable[Change]) -> str | None:
+    """Why a batch with these changes is void whatever came before it, or None."""
+    seen: set[tuple[RecordId, str]] = set()
+    for change in changes:
+        if fault := _change_fault(change):
+            return fault
+        if (change.record, change.field) in seen:
+            return f"it changes {change.record} {change.field!r} twice"
+        seen.add((change.record, change.field))
+    return None
 
 
 def _no_extension(code: int, data: memoryview) -> object:

@@ -10,17 +10,18 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from hashlib import sha256
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from mesh.errors import MalformedMessage
-from mesh.ids import CertificateHash
-from mesh.runtime.certificates import CertificateFaults, claims_of
+from mesh.errors import MalformedMessage, UsageError
+from mesh.ids import CertificateHash, MeshId
+from mesh.runtime.certificates import MESH_ID_BYTES, CertificateFaults, claims_of, mesh_id_of
 from mesh.runtime.identity import Identity
-from mesh.security.trust import Certificate, Signed, Trust
+from mesh.security.trust import Certificate, Checker, Signed, Trust
 
 CERTIFICATE_BYTES_MAX = 4096  # A node certificate has about 700.
 KEYS_MAX = 4096  # Loaded public keys kept, some 2 kB each; loading one costs about half a verification.
@@ -34,16 +35,15 @@ _SIGNING = ec.ECDSA(_DIGEST, deterministic_signing=True)  # RFC 6979
 _VERIFYING = ec.ECDSA(_DIGEST)
 
 
-class KeyTrust(Trust):
-    """The keys of one node and the CA of its mesh. Signatures are DER-encoded ECDSA over P-256 with SHA-256."""
+class CaTrust(Checker):
+    """The CA of a mesh. Signatures are DER-encoded ECDSA over P-256 with SHA-256."""
 
-    def __init__(self, identity: Identity, threads: int | None = None) -> None:
+    def __init__(self, ca: x509.Certificate, mesh: MeshId, threads: int | None = None) -> None:
         """`threads` check signatures together; None: as many as there are cores, within THREADS_MAX."""
         self._threads = threads or min(os.cpu_count() or 1, THREADS_MAX)
         self._pool = ThreadPoolExecutor(max(1, self._threads - 1), "signatures")
-        self._key = identity.key
-        self._mesh = identity.mesh
-        self._ca = x509.load_der_x509_certificate(identity.ca_der)
+        self.mesh = mesh
+        self._ca = ca
         self._certificates: OrderedDict[CertificateHash, Certificate] = OrderedDict()
 
     def read_certificate(self, raw: bytes) -> Certificate:
@@ -59,10 +59,6 @@ class KeyTrust(Trust):
             if len(self._certificates) > CERTIFICATES_MAX:
                 self._certificates.popitem(last=False)
         return known
-
-    def sign(self, content: bytes) -> bytes:
-        """This node's signature of `content`; the same content gives the same signature (RFC 6979)."""
-        return self._key.sign(content, _SIGNING)
 
     def verify(self, key: bytes, signature: bytes, content: bytes) -> bool:
         """Whether the owner of `key` (DER SubjectPublicKeyInfo) signed `content`. False for whatever is malformed."""
@@ -97,11 +93,46 @@ class KeyTrust(Trust):
         if not raw.endswith(_bit_string(certificate.signature)):
             raise MalformedMessage("certificate refused: its signature is not written as DER wants it")
         claims = claims_of(certificate, self._ca)
-        if claims.mesh != self._mesh:
+        if claims.mesh != self.mesh:
             raise MalformedMessage(
-                f"certificate refused: {claims.name!r} belongs to mesh {claims.mesh.hex()}, not to {self._mesh.hex()}"
+                f"certificate refused: {claims.name!r} belongs to mesh {claims.mesh.hex()}, not to {self.mesh.hex()}"
             )
         return Certificate(claims.node, claims.name, claims.key, fingerprint)
+
+
+class KeyTrust(CaTrust, Trust):
+    """The keys of one node and the CA of its mesh."""
+
+    def __init__(self, identity: Identity, threads: int | None = None) -> None:
+        super().__init__(x509.load_der_x509_certificate(identity.ca_der), identity.mesh, threads)
+        self._key = identity.key
+
+    def sign(self, content: bytes) -> bytes:
+        """This node's signature of `content`; the same content gives the same signature (RFC 6979)."""
+        return self._key.sign(content, _SIGNING)
+
+
+def load_ca(file: Path) -> CaTrust:
+    """The CA whose certificate is in a PEM file. Raises UsageError where it is none of a mesh."""
+    try:
+        ca = x509.load_pem_x509_certificate(file.read_bytes())
+        mesh = bytes.fromhex(mesh_id_of(ca))
+    except OSError as error:
+        raise _no_ca(file, error.strerror or "it cannot be read") from None
+    except CertificateFaults as error:
+        raise _no_ca(file, str(error)) from None
+    if len(mesh) != MESH_ID_BYTES:
+        raise _no_ca(file, "it names no mesh")
+    return CaTrust(ca, MeshId(mesh))
+
+
+def _no_ca(file: Path, why: str) -> UsageError:
+    return UsageError(
+        f"{file} is no certificate of a mesh's CA: {why}",
+        field="--ca",
+        rule="the mesh's ca.pem",
+        todo="copy ca.pem from any node's folder, over a way that you trust",
+    )
 
 
 def certificate_hash(raw: bytes) -> CertificateHash:

@@ -29,15 +29,11 @@ class Signed(Struct, frozen=True, gc=False):
     content: bytes
 
 
-class Trust(Protocol):
-    """One node's keys, and its mesh's CA. Deterministic: signing is RFC 6979."""
+class Checker(Protocol):
+    """The CA of a mesh, and how signatures are checked: all that somebody outside of the mesh needs."""
 
     def read_certificate(self, raw: bytes) -> Certificate:
         """The certificate in `raw`. Raises MalformedMessage where it is none, or another CA signed it."""
-        ...
-
-    def sign(self, content: bytes) -> bytes:
-        """This node's signature of `content`."""
         ...
 
     def verify(self, key: bytes, signature: bytes, content: bytes) -> bool:
@@ -46,6 +42,14 @@ class Trust(Protocol):
 
     def verify_all(self, claims: Sequence[Signed]) -> list[bool]:
         """`verify` of each of `claims`, in their order; many at once may take less time than one by one."""
+        ...
+
+
+class Trust(Checker, Protocol):
+    """One node's keys, and its mesh's CA. Deterministic: signing is RFC 6979."""
+
+    def sign(self, content: bytes) -> bytes:
+        """This node's signature of `content`."""
         ...
 
 

@@ -3,6 +3,7 @@
 Invariant: a target returns, or raises what is to be reported; MalformedMessage is an answer and no report.
 """
 
+import base64
 from collections.abc import Callable
 from contextlib import suppress
 from random import Random
@@ -11,12 +12,14 @@ import msgspec
 
 from mesh.crdt.batch import SEMANTICS, Batch, decode_batch, encode_batch, encode_content, open_batch
 from mesh.crdt.board import DOMAIN, Delta, Item, SignedDelta, encode_delta, read_delta
+from mesh.crdt.proof import BEGIN, END, Proof, check_proof, read_proof, write_proof
+from mesh.crdt.proof import DOMAIN as DOMAIN_OF_PROOF
 from mesh.crdt.verify import verify_replica
 from mesh.errors import MalformedMessage
 from mesh.ids import Boot, NodeId, RecordId
 from mesh.messages import Batches, Boards
 from mesh.wire import decode_frame, decode_packet, encode_frame, encode_packet
-from sim.trust import CheapTrust
+from sim.trust import CheapTrust, certificate_for
 from tests.crdt.explorer import world
 from tests.crdt.site import MESH, Pen, Site, put
 from tests.fuzz.mutation import mutated
@@ -71,8 +74,16 @@ def ledger(raw: bytes) -> None:
     assert verify_replica(site.disk, MESH, CheapTrust("a")).is_whole
 
 
+def proof(raw: bytes) -> None:
+    """A proof is checked, or malformed: whatever stands in its armour."""
+    text = b"\n".join([BEGIN.encode(), base64.b64encode(raw), END.encode()])
+    for given in (text, raw):
+        with suppress(MalformedMessage):
+            check_proof(read_proof(given), MESH, CheapTrust("a"))
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
-    target.__name__: target for target in (frame, packet, content, row, delta, ledger)
+    target.__name__: target for target in (frame, packet, content, row, delta, ledger, proof)
 }
 
 
@@ -93,9 +104,18 @@ def corpus(name: str) -> list[bytes]:
             return [encode_batch(batch) for batch in batches]
         case "delta":
             return [board]
+        case "proof":
+            return [_honest_proof()]
         case _:
             said = PEN.draft(stamp=9, changes=changes, after=(PEN.head,), about={"reason": "why"})
             return [msgspec.msgpack.encode(msgspec.structs.astuple(said)[ENVELOPE:])]
+
+
+def _honest_proof() -> bytes:
+    pen = Pen()
+    first = pen.next(put(RECORD, "f", 0))
+    made = Proof(DOMAIN_OF_PROOF, MESH, RECORD, "f", (pen.dot(),), (first,), (certificate_for("x"),), (), (pen.next(),))
+    return base64.b64decode("".join(write_proof(made).splitlines()[1:-1]))
 
 
 def once(name: str, raw: bytes) -> None:
