@@ -6,7 +6,7 @@ from itertools import chain
 
 import msgspec
 
-from bench import api, durability, ledger, loop, reconcile
+from bench import api, durability, ledger, loop, past, reconcile
 from bench.measure import Measure
 
 GROUPS = {
@@ -14,6 +14,7 @@ GROUPS = {
     "api": api.measures,
     "loop": loop.measures,
     "durability": durability.measures,
+    "past": past.measures,
 }
 
 
