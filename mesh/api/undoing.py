@@ -4,7 +4,7 @@ Invariant: each batch is planned over what this peer shows and made only if that
 again, and what is done stays done: asked again with the same window and intent, an undo goes on where it ended.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 
 from msgspec import Struct
@@ -23,7 +23,7 @@ from mesh.crdt.cut import last_stamp
 from mesh.crdt.history import Made, Place, made_in
 from mesh.crdt.lines import read_lines
 from mesh.crdt.replica import Reader
-from mesh.crdt.undo import Kept, Marks, Plan, Step, by_author, plan_record, with_intent
+from mesh.crdt.undo import Kept, Marks, Plan, Step, by_author, planning, with_intent
 from mesh.crdt.view import value_of
 from mesh.errors import MeshError, Refused, UsageError
 from mesh.ids import RecordId
@@ -156,15 +156,15 @@ async def _plans(node: Node, window: _Window, records: Iterable[RecordId]) -> di
     made: dict[RecordId, list[Made]] = {record: [] for record in records}
     await _gather(node, made, present(node))
     marks = Marks(window.taken, with_intent(window.intent), node.loop.peer.ledger.writer)
+    return await run(_planning(made, marks))
+
+
+def _planning(made: dict[RecordId, list[Made]], marks: Marks) -> Generator[None, None, dict[RecordId, Plan]]:
     plans: dict[RecordId, Plan] = {}
-
-    def planning() -> Iterator[None]:
-        for record, changes in made.items():
-            plans[record] = _allowed(record, plan_record(record, changes, marks))
-            changes.clear()
-            yield
-
-    await run(planning())
+    for record, changes in made.items():
+        plans[record] = _allowed(record, (yield from planning(record, changes, marks)))
+        changes.clear()
+        yield
     return plans
 
 

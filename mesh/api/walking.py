@@ -4,7 +4,7 @@ Invariant: no reader is open across an `await`; a slice ends at the first step a
 """
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import TypeVar
 
 import trio
@@ -51,10 +51,15 @@ async def each(node: Node, items: Sequence[T], make: Callable[[Reader, T], U]) -
     return made
 
 
-async def run(steps: Iterable[object]) -> None:
-    """Carry out the steps of a generator that holds no reader."""
+async def run(steps: Generator[object, None, T]) -> T:
+    """Carry out a generator that holds no reader; what it returns."""
     end = time.perf_counter() + WALK_S
-    for _ in steps:
+    while True:
+        try:
+            next(steps)
+        except StopIteration as ended:
+            result: T = ended.value
+            return result
         if time.perf_counter() > end:
             await trio.lowlevel.checkpoint()
             end = time.perf_counter() + WALK_S

@@ -7,15 +7,14 @@ still what a field shows, the value comes back that it was written over.
 Invariant: a step names the live siblings that it was planned over, and replaces only changes that are taken back.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cached_property
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from itertools import chain
 
 from msgspec import Struct
 
 from mesh.crdt.batch import Kind
 from mesh.crdt.cell import Cell, Sibling, is_conflict, ranked, shown
-from mesh.crdt.history import Made, refold
+from mesh.crdt.history import Made, Refold
 from mesh.crdt.view import StoredRecord, value_of
 from mesh.ids import Dot, RecordId, WriterId
 
@@ -73,16 +72,35 @@ class Marks(Struct, frozen=True):
 
 def plan_record(record: RecordId, made: Iterable[Made], marks: Marks) -> Plan:
     """What takes back the marked changes of a record, given all its applied changes."""
-    history = _History(record, list(made), marks)
+    steps = planning(record, sorted(made, key=lambda one: one.dot), marks)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            plan: Plan = end.value
+            return plan
+
+
+def planning(record: RecordId, made: Iterable[Made], marks: Marks) -> Generator[None, None, Plan]:
+    """As `plan_record`, for changes in order of the log, with a pause after every change and every field."""
+    history = _History(record, marks)
+    yield from history.take_in(made)
     if not history.taken:
         return Plan()
-    if history.is_new():
+    yield from history.look_back()
+    if history.is_new:
         return _plan_new(history)
-    fields = [_plan_field(history, field) for field in history.fields]
+    fields: list[Plan] = []
+    for field in history.fields:
+        fields.append(_plan_field(history, field))
+        yield
     own = _plan_standing(history)
     if any(bury.dot not in history.taken for bury in history.now.buries) or (own.kept and history.now.buried):
         fields = [_stay_under(history, part) for part in fields]  # It stays buried, as whoever buried it saw it.
-    parts = [*fields, own]
+    return _together(history, [*fields, own])
+
+
+def _together(history: "_History", parts: list[Plan]) -> Plan:
     steps = [step for part in parts for step in part.steps]
     last = tuple(step for part in parts for step in part.last)
     now = history.now.fields()
@@ -105,21 +123,94 @@ def _after(now: Mapping[str, object], steps: Iterable[Step]) -> dict[str, object
 class _History:
     """The changes of a record, as they are and as they would be without those that are taken back."""
 
-    def __init__(self, record: RecordId, made: list[Made], marks: Marks) -> None:
+    def __init__(self, record: RecordId, marks: Marks) -> None:
         self.record, self.marks = record, marks
-        self.made = {one.dot: one for one in sorted(made, key=lambda one: one.dot)}
-        self.ours = {dot for dot, one in self.made.items() if marks.ours(one)}
-        taken = [one for one in self.made.values() if one.dot not in self.ours and marks.taken(one)]
-        self.taken = {one.dot: one for one in sorted(taken, key=lambda one: one.rank)}
-        self.now = refold(record, made) or StoredRecord(record, {}, ())
-        self.fields = sorted({one.change.field for one in self.taken.values() if one.change.field})
+        self.made: dict[Dot, Made] = {}
+        self.ours: set[Dot] = set()
+        self.taken: dict[Dot, Made] = {}
+        self.newest: dict[str, Made] = {}  # Of the taken changes of each cell.
+        self.now = StoredRecord(record, {}, ())
+        self.earlier: dict[Dot, None] = {}
+        self.is_new = False
+        self._first: tuple[int, Dot] | None = None
+        self._cells: dict[str, list[Dot]] = {}  # The taken changes of each cell.
+        self._followers: dict[Dot, list[Dot]] = {}
         self._before: dict[Dot, Dot] = {}
+
+    def take_in(self, made: Iterable[Made]) -> Iterator[None]:
+        """Take in all changes of the record, in order of their dots."""
         newest: dict[tuple[WriterId, str], Dot] = {}
-        for dot, one in self.made.items():
-            cell = (dot.writer, one.change.field)
+        folding = Refold(self.record)
+        for one in made:
+            dot, cell = one.dot, (one.dot.writer, one.change.field)
+            self.made[dot] = one
+            folding.add(one)
             if cell in newest:
                 self._before[dot] = newest[cell]
             newest[cell] = dot
+            for replaced in self._replaced(one):
+                self._followers.setdefault(replaced, []).append(dot)
+            if self.marks.ours(one):
+                self.ours.add(dot)
+            elif self.marks.taken(one):
+                self._take(one)
+            yield
+        self.now = folding.result() or self.now
+
+    def _take(self, one: Made) -> None:
+        field = one.change.field
+        self.taken[one.dot] = one
+        self._cells.setdefault(field, []).append(one.dot)
+        if field not in self.newest or self.newest[field].rank < one.rank:
+            self.newest[field] = one
+        if self._first is None or one.rank < self._first:
+            self._first = one.rank
+
+    @property
+    def first(self) -> Made:
+        """The first of the taken changes, by stamp."""
+        assert self._first is not None, self.record
+        return self.taken[self._first[1]]
+
+    def look_back(self) -> Iterator[None]:
+        """Find what was there before the first change that is taken back: `earlier`, and whether the record `is_new`.
+
+        A record that the taken changes replaced something in is not new. What neither replacements nor the chains of writers tell
+        is told by stamps; clocks that disagree make an undo keep more, and nobody's work is lost by it.
+        """
+        first = self.first.rank
+        folding = Refold(self.record)
+        yield from self._find_named()
+        replaces = bool(self.earlier)
+        reach: dict[WriterId, int] = {}  # A writer's batches up to one that is earlier are earlier too.
+        for dot in self.earlier:
+            reach[dot.writer] = max(reach.get(dot.writer, 0), dot.number)
+        for dot, one in self.made.items():
+            if dot not in self.taken and (dot.number <= reach.get(dot.writer, 0) or one.rank < first):
+                self.earlier[dot] = None
+                folding.add(one)
+            yield
+        then = folding.result()
+        self.is_new = not replaces and (then is None or not (then.exists or then.buried))
+
+    def _find_named(self) -> Iterator[None]:
+        """What the taken changes were made over is earlier, except for what was itself made over one of them."""
+        for taken in self.taken.values():
+            todo = list(taken.change.over)
+            while todo:
+                dot = todo.pop()
+                one = self.made.get(dot)
+                if one is None or dot in self.earlier or dot in self.taken:
+                    continue
+                if self.taken.keys().isdisjoint(self.replaced_by(one)):
+                    self.earlier[dot] = None
+                    todo += self._replaced(one)
+                yield
+
+    @property
+    def fields(self) -> list[str]:
+        """The fields that hold a taken change."""
+        return sorted(field for field in self.newest if field)
 
     def live(self, field: str) -> Cell:
         """The cell as it is; "" is the record's own."""
@@ -143,51 +234,30 @@ class _History:
         return [*named, *([self._before[one.dot]] if one.dot in self._before else [])]
 
     def without(self, field: str) -> Cell:
-        """The cell without the changes that are taken back."""
-        kept = [one for one in self.made.values() if one.change.field == field and one.dot not in self.taken]
-        gone = {dot for one in kept for dot in self.replaced_by(one)}
-        return ranked(one.sibling for one in kept if one.dot not in gone and one.change.kind is not Kind.RESTORE)
+        """The cell without the changes that are taken back: what is live of others, and what comes back from under the taken."""
+        under = (dot for taken in self._cells.get(field, []) for dot in self._replaced(self.taken[taken]))
+        found = dict.fromkeys([*(one.dot for one in self.live(field)), *under])
+        kept = [self.made[dot] for dot in found if dot in self.made and dot not in self.taken]
+        back = [one for one in kept if one.change.kind is not Kind.RESTORE and not self.later(one.dot)]
+        return ranked(one.sibling for one in back)
 
-    def in_cell(self, field: str) -> list[Made]:
-        """The taken changes of a cell, oldest first."""
-        return [one for one in self.taken.values() if one.change.field == field]
-
-    def is_new(self) -> bool:
-        """Whether the record was not there before the first change that is taken back."""
-        earlier = refold(self.record, (one for dot, one in self.made.items() if dot in self.earlier))
-        return earlier is None or not (earlier.exists or earlier.buried)
-
-    @cached_property
-    def earlier(self) -> set[Dot]:
-        """The changes from before the first one that is taken back.
-
-        What no chain of replacements tells is told by stamps. Clocks that disagree make an undo keep more, or clear single fields
-        where a bury would do; nobody's work is lost by it.
-        """
-        first = next(iter(self.taken.values())).rank
-        return self._named_by_taken() | {dot for dot, one in self.made.items() if one.rank < first}
-
-    def _named_by_taken(self) -> set[Dot]:
-        """What the taken changes were made over, except for what was itself made over one of them."""
-        todo = [dot for one in self.taken.values() for dot in one.change.over]
-        named: set[Dot] = set()
+    def later(self, dot: Dot) -> list[Made]:
+        """The changes that were made over `dot`, or over taken ones that were."""
+        found: dict[Dot, Made] = {}
+        seen: set[Dot] = set()
+        todo = [dot]
         while todo:
-            dot = todo.pop()
-            one = self.made.get(dot)
-            if (
-                one is None
-                or dot in named
-                or dot in self.taken
-                or not self.taken.keys().isdisjoint(self.replaced_by(one))
-            ):
-                continue
-            named.add(dot)
-            todo += self._replaced(one)
-        return named
+            for follower in self._followers.get(todo.pop(), []):
+                if follower in self.taken and follower not in seen:
+                    todo.append(follower)
+                elif follower not in self.taken:
+                    found[follower] = self.made[follower]
+                seen.add(follower)
+        return list(found.values())
 
     def added(self) -> list[Sibling]:
         """What others wrote into the record's fields since, as it would be live without the changes that are taken back."""
-        fields = sorted({one.change.field for one in self.made.values() if one.change.field})
+        fields = sorted(dict.fromkeys([*self.now.cells, *self.fields]))
         live = chain.from_iterable(self.without(field) for field in fields)
         return [one for one in live if one.dot not in self.ours and one.dot not in self.earlier]
 
@@ -203,7 +273,7 @@ class _History:
 
 def _plan_new(history: _History) -> Plan:
     """A record that the author made: buried whole, unless somebody else works with it now."""
-    first = next(iter(history.taken.values())).sibling
+    first = history.first.sibling
     if others := history.added():
         newest = ranked(others)[-1]
         return Plan(
@@ -238,13 +308,12 @@ def _plan_field(history: _History, field: str) -> Plan:
 
 def _plan_standing(history: _History) -> Plan:
     """Buries and restores of the record itself."""
-    taken = history.in_cell("")
-    if not taken:
+    if "" not in history.newest:
         return Plan()
     live = history.live("")
     mine = [one for one in live if one.dot in history.taken]
     stay = [one for one in live if one.dot not in history.taken]
-    newest = taken[-1].sibling
+    newest = history.newest[""].sibling
     if mine and any(one.dot.writer == history.marks.writer for one in stay):  # Restoring would lift that bury as well.
         return Plan(kept=(Kept(history.record, "", newest, "somebody else has buried it too", stay[-1]),))
     wanted = history.without("")
@@ -276,10 +345,8 @@ def _stay_under(history: _History, part: Plan) -> Plan:
 
 def _kept(history: _History, field: str) -> Kept:
     """Why nothing is to be done in a cell: what stands there now is not the author's."""
-    undone = history.in_cell(field)[-1].sibling
-    later = [one for one in history.made.values() if one.change.field == field and one.dot not in history.taken]
-    over = [one for one in later if undone.dot in set(history.replaced_by(one))]
-    newest = max(over, key=lambda one: one.rank, default=None)
+    undone = history.newest[field].sibling
+    newest = max(history.later(undone.dot), key=lambda one: one.rank, default=None)
     if newest is None:
         return Kept(history.record, field, undone, "nothing of it is left")
     reason = "it is taken back already" if newest.dot in history.ours else "later work"
