@@ -92,7 +92,7 @@ class Peer:
         with origin.soft.read() as reader:
             self.boards = Boards(origin.mesh, reader)
         limits = origin.config.ledger
-        self.ledger = Ledger(origin.mesh, trust, origin.ledger, origin.certificate, entropy, limits)
+        self.ledger = Ledger(origin.mesh, trust, origin.ledger, origin.certificate, entropy, limits=limits)
         self._membership = Membership(self.roster, gossip, _split(rng), self.digests, now)
         self._reconcile = Reconcile(own.node, self.ledger, self.boards, gossip, _split(rng))
         self._spread = Spread(self.roster, gossip, _split(rng), origin.ledger)

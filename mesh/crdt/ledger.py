@@ -124,6 +124,7 @@ class Ledger:
         replica: Replica,
         certificate: bytes,
         entropy: Callable[[int], bytes],
+        *,
         limits: LedgerConfig = LIMITS,
     ) -> None:
         self.mesh = mesh

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from mesh.cli.main import outcome
 from mesh.client import MeshClient
 from mesh.crdt.proof import BEGIN, END
-from mesh.errors import NotFound
-from tests.api.serving import attended, client_of, two_peers
+from tests.api.serving import attended
 from tests.cli.test_main import Shell, process
 from tests.runtime.meshes import make_folders, put, running, until
 
@@ -62,23 +61,6 @@ async def test_a_conflict_is_proven_whole(tmp_path: Path, capsys: pytest.Capture
     assert outcome(["verify-proof", str(file), "--ca", str(tmp_path / "mesh" / "ca.pem")]) == 0
     out = capsys.readouterr().out
     assert ("2 values" in out, "node      ada" in out, "node      bob" in out) == (True, True, True)
-
-
-async def test_over_rest_and_for_nobody(tmp_path: Path) -> None:
-    async with two_peers(tmp_path) as (at_a, at_b):
-        first = await at_a.put("unit", "A", {"desired": "START"})
-        await at_b.get("unit", "A", after=first.token, timeout_s=20)
-        assert (await at_b.prove("unit", "A", "desired")).proof == (await at_a.prove("unit", "A", "desired")).proof
-        with pytest.raises(NotFound, match="never was"):
-            await at_a.prove("unit", "B", "desired")
-
-
-async def test_rest_gives_the_same(tmp_path: Path) -> None:
-    make_folders(tmp_path, "ada")
-    async with running(tmp_path, "ada") as (ada,), attended(ada), client_of(ada) as http:
-        await http.put("/v1/records/unit/A/B", json={"desired": "START"})
-        answer = (await http.get("/v1/proof/unit/A/B", params={"field": "desired", "chain": "true"})).json()
-        assert (answer["values"], answer["chain"], answer["cut"]) == (1, 0, False)
 
 
 async def test_what_is_wrong_is_said_and_ends_with_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -60,7 +60,9 @@ class Site:
         self.said: list[LedgerEffect] = []
         self.requests = 0
         certificate = certificate_for(self.name)
-        self.ledger = Ledger(MESH, CheapTrust(self.name), self.disk, certificate, self._rng.randbytes, self.limits)
+        self.ledger = Ledger(
+            MESH, CheapTrust(self.name), self.disk, certificate, self._rng.randbytes, limits=self.limits
+        )
 
     def tell(self, event: LedgerEvent, now: float = NOON) -> list[LedgerEffect]:
         """Let the ledger react; keep what it asks of the disk, and return what else it says."""
