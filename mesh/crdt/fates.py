@@ -135,18 +135,6 @@ def _change_fault(change: Change, field: bytes) -> str | None:
     return "only a put has a value" if change.value else None
 
 
-def fault_alone(changes: Iterable[Change]) -> str | None:
-    """Why a batch with these changes is void whatever came before it, or None."""
-    seen: set[tuple[RecordId, str]] = set()
-    for change in changes:
-        if fault := _change_fault(change):
-            return fault
-        if (change.record, change.field) in seen:
-            return f"it changes {change.record} {change.field!r} twice"
-        seen.add((change.record, change.field))
-    return None
-
-
 def _no_extension(code: int, data: memoryview) -> object:
     raise ValueError(f"extension type {code}")
 

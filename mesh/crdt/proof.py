@@ -17,7 +17,7 @@ from msgspec import Struct
 from mesh.crdt.apply import sibling_of
 from mesh.crdt.batch import Batch, Change, Kind, OpenBatch, open_batch
 from mesh.crdt.cell import Sibling, ranked, shown
-from mesh.crdt.fates import fault_alone
+from mesh.crdt.fates import keys_of
 from mesh.errors import MalformedMessage
 from mesh.ids import CertificateHash, Dot, MeshId, RecordId, WriterId, short
 from mesh.security.trust import Certificate, Checker
@@ -173,7 +173,7 @@ def _signed(proof: Proof, holders: Mapping[Place, OpenBatch], dot: Dot, bench: _
         )
     if change.kind not in (Kind.PUT, Kind.CLEAR):
         raise MalformedMessage(f"the change {dot} gives no value")
-    if fault := fault_alone(opened.content.changes):
+    if isinstance(fault := keys_of(opened.content.changes), str):
         raise MalformedMessage(f"{_name(opened)} has no effect at any peer: {fault}")
     return Signed(sibling_of(opened, dot.index), change, opened, bench.node(opened))
 
