@@ -14,7 +14,8 @@ from bench.reopening import reopenings
 from mesh.crdt.batch import Batch
 from mesh.crdt.compose import Put
 from mesh.crdt.effects import Stocked, Store
-from mesh.crdt.ledger import Compose, Ledger, Merge, Stored
+from mesh.crdt.events import Compose, Merge, Stored
+from mesh.crdt.ledger import Ledger
 from mesh.crdt.replica import MemoryReplica, Replica, Table
 from mesh.crdt.view import read_record
 from mesh.ids import MeshId, NodeId, RecordId

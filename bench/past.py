@@ -18,7 +18,8 @@ from mesh.api.undo_shapes import UndoWindow
 from mesh.api.undoing import undo
 from mesh.crdt.compose import Put
 from mesh.crdt.effects import Store
-from mesh.crdt.ledger import Compose, Ledger, Stored
+from mesh.crdt.events import Compose, Stored
+from mesh.crdt.ledger import Ledger
 from mesh.ids import RecordId
 from mesh.runtime.identity import Identity, create_mesh, create_node
 from mesh.runtime.node import Node, Options

@@ -11,7 +11,8 @@ from random import Random
 from bench.measure import Measure, at_most, seconds
 from mesh.crdt.compose import Put
 from mesh.crdt.effects import Store
-from mesh.crdt.ledger import Compose, Ledger, Stored
+from mesh.crdt.events import Compose, Stored
+from mesh.crdt.ledger import Ledger
 from mesh.crdt.view import read_record
 from mesh.ids import RecordId
 from mesh.runtime.identity import Identity, load_node

@@ -22,7 +22,8 @@ from mesh.crdt.batch import (
     writer_id,
 )
 from mesh.crdt.effects import Store
-from mesh.crdt.ledger import Ledger, Merge, Stored
+from mesh.crdt.events import Merge, Stored
+from mesh.crdt.ledger import Ledger
 from mesh.crdt.replica import MemoryReplica, Table, Write
 from mesh.effects import Effect, Send, Stream
 from mesh.events import Connected, Received, Tick

@@ -13,7 +13,8 @@ from msgspec import Struct
 from mesh.config import Config
 from mesh.crdt.board import Boards
 from mesh.crdt.effects import Gap, LedgerEffect, Stocked
-from mesh.crdt.ledger import Ledger, Merge, OpenEra, Retry, RetryHeld, Stored, StoreFailed
+from mesh.crdt.events import Merge, OpenEra, Retry, RetryHeld, Stored, StoreFailed
+from mesh.crdt.ledger import Ledger
 from mesh.crdt.replica import Replica, Table
 from mesh.effects import Effect, Emit, Store, StoreLazily
 from mesh.errors import MalformedMessage

@@ -10,7 +10,8 @@ from mesh.config import GossipConfig
 from mesh.crdt.batch import Kind
 from mesh.crdt.compose import Bury, Clear, Edit, Put, Restore, TakeBack
 from mesh.crdt.effects import LedgerEffect, NotComposed
-from mesh.crdt.ledger import Compose, Confirm, Ledger
+from mesh.crdt.events import Compose, Confirm
+from mesh.crdt.ledger import Ledger
 from mesh.crdt.replica import Reader
 from mesh.crdt.view import StoredRecord, read_record, value_of
 from mesh.errors import NotFound, Refused, UsageError

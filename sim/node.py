@@ -11,8 +11,8 @@ import msgspec
 from msgspec import Struct
 
 from mesh.config import Config
+from mesh.crdt.events import Stored
 from mesh.crdt.keys import BOOT
-from mesh.crdt.ledger import Stored
 from mesh.crdt.replica import Table
 from mesh.effects import (
     Composed,

@@ -8,7 +8,7 @@ from typing import TextIO
 
 import msgspec
 
-from mesh.crdt.ledger import Stored
+from mesh.crdt.events import Stored
 from mesh.effects import Effect, Posted, Store, StoreLazily, Visible
 from mesh.errors import MeshError
 from mesh.events import Received, Tick

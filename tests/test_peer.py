@@ -15,8 +15,8 @@ from mesh.config import Config, GossipConfig
 from mesh.crdt.batch import Batch
 from mesh.crdt.board import SignedDelta
 from mesh.crdt.effects import Composed, NotComposed, Store, StoreLazily
+from mesh.crdt.events import OpenEra, Stored, StoreFailed
 from mesh.crdt.fingerprint import read_fingerprint
-from mesh.crdt.ledger import OpenEra, Stored, StoreFailed
 from mesh.crdt.replica import MemoryReplica
 from mesh.crdt.sums import Span
 from mesh.crdt.view import read_record

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mesh.config import GossipConfig
 from mesh.crdt.compose import Clear, Put
 from mesh.crdt.effects import Composed, LedgerEffect, NotComposed, Store
-from mesh.crdt.ledger import Merge
+from mesh.crdt.events import Merge
 from mesh.errors import NotFound, Refused, UsageError
 from mesh.events import Tick
 from mesh.ids import RecordId

@@ -4,8 +4,6 @@ Invariant: a verdict depends on signed bytes and on applied batches alone, never
 current view; so every replica that holds the same batches says the same.
 """
 
-from collections.abc import Iterable
-
 import msgspec
 from msgspec import Struct
 
@@ -14,7 +12,7 @@ from mesh.crdt.cell import decode_cell
 from mesh.crdt.keys import FIELD_BYTES_MAX, batch_key, field_fault, record_fault, record_prefix
 from mesh.crdt.lines import Lines
 from mesh.crdt.replica import Reader, Table
-from mesh.ids import Dot, MeshId, RecordId, WriterId
+from mesh.ids import Dot, MeshId, WriterId
 
 _PUT = Kind.PUT  # Looking up a member of an enum is not free, and is done once per change here.
 

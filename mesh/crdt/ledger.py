@@ -26,9 +26,10 @@ from mesh.crdt.batch import (
     hash_content,
 )
 from mesh.crdt.clock import HybridClock
-from mesh.crdt.compose import Edit, changes_of
+from mesh.crdt.compose import changes_of
 from mesh.crdt.effects import Composed, Emit, Gap, LedgerEffect, NotComposed, Stocked, Store, Visible
 from mesh.crdt.era import author_in, read_author
+from mesh.crdt.events import Compose, Confirm, LedgerEvent, Merge, OpenEra, Retry, RetryHeld, Stored, StoreFailed
 from mesh.crdt.fold import Blocked, Fold, Place
 from mesh.crdt.frontier import Frontier
 from mesh.crdt.keys import ERA, batch_key
@@ -44,62 +45,6 @@ from mesh.security.trust import Trust
 
 AFTER_BESIDE_CHANGES_MAX = 64  # About 4 KB of heads; more go into batches of their own, ahead of the changes.
 CHANGES_BYTES_MAX = CONTENT_BYTES_MAX - 8 * 1024  # Leaves room for the heads and for what is said of the batch.
-
-
-class Merge(Struct, frozen=True):
-    """Batches that `source` sent, and the certificates that it thought we might need to verify them."""
-
-    source: NodeId
-    batches: tuple[Batch, ...]
-    certificates: tuple[bytes, ...] = ()
-
-
-class Compose(Struct, frozen=True):
-    """An author's write, to become one batch of this node's writer. `request` comes back with the answer."""
-
-    request: int
-    edits: tuple[Edit, ...]
-    author: str
-    about: dict[str, str] = {}
-
-
-class OpenEra(Struct, frozen=True):
-    """This node's disk was copied or restored: go on as a new writer. The old one's batches stay what they are."""
-
-    reason: str
-
-
-class Confirm(Struct, frozen=True):
-    """An author's write that would change nothing: answer `request` once the state that it agrees with is durable."""
-
-    request: int
-
-
-class Retry(Struct, frozen=True):
-    """The moment of `deadline()` has come."""
-
-
-class RetryHeld(Struct, frozen=True):
-    """Try held batches again, those of `writer` or all (None). Answered with `request` once what came of it is durable."""
-
-    request: int
-    writer: WriterId | None = None
-
-
-class Stored(Struct, frozen=True):
-    """The writes of `ticket`, and of every ticket asked for before it, are on disk."""
-
-    ticket: int
-
-
-class StoreFailed(Struct, frozen=True):
-    """The writes of `ticket`, and of every ticket asked for after it, are not on disk and will not be."""
-
-    ticket: int
-    reason: str
-
-
-LedgerEvent = Merge | Compose | Confirm | OpenEra | Retry | RetryHeld | Stored | StoreFailed
 
 
 class _Pending(Struct, frozen=True):

@@ -11,7 +11,8 @@ from msgspec import Struct
 
 from mesh.config import GossipConfig
 from mesh.crdt.board import Boards as HeldBoards
-from mesh.crdt.ledger import Ledger, Stored, StoreFailed
+from mesh.crdt.events import Stored, StoreFailed
+from mesh.crdt.ledger import Ledger
 from mesh.crdt.log import lacking, unequal
 from mesh.crdt.sums import EVERYTHING, NOTHING, Span, differing, grain_for, grain_of
 from mesh.effects import Emit, GossipEffect, Stream

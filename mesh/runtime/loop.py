@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import trio
 
-from mesh.crdt.ledger import Stored, StoreFailed
+from mesh.crdt.events import Stored, StoreFailed
 from mesh.crdt.replica import Write, Writes
 from mesh.effects import (
     Composed,

@@ -11,8 +11,8 @@ from msgspec import Struct
 
 from mesh import __version__
 from mesh.config import Config
+from mesh.crdt.events import RetryHeld
 from mesh.crdt.fingerprint import read_fingerprint
-from mesh.crdt.ledger import RetryHeld
 from mesh.crdt.lines import Context, read_lines
 from mesh.crdt.replica import Reader, Replica
 from mesh.crdt.token import decode_token, encode_token

@@ -13,8 +13,8 @@ from random import Random
 import msgspec
 import trio
 
+from mesh.crdt.events import OpenEra
 from mesh.crdt.keys import BOOT, OPENS
-from mesh.crdt.ledger import OpenEra
 from mesh.crdt.replica import Replica, Table, Write
 from mesh.effects import Emit
 from mesh.errors import StorageError

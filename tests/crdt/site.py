@@ -25,8 +25,9 @@ from mesh.crdt.batch import (
 )
 from mesh.crdt.compose import Edit
 from mesh.crdt.effects import Composed, LedgerEffect, NotComposed, Store
+from mesh.crdt.events import Compose, LedgerEvent, Merge, Retry, Stored, StoreFailed
 from mesh.crdt.fingerprint import read_fingerprint
-from mesh.crdt.ledger import Compose, Ledger, LedgerEvent, Merge, Retry, Stored, StoreFailed
+from mesh.crdt.ledger import Ledger
 from mesh.crdt.log import Difference, lacking
 from mesh.crdt.quota import LIMITS
 from mesh.crdt.replica import MemoryReplica, Table, Write

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from mesh.crdt.batch import Batch
 from mesh.crdt.compose import Edit
 from mesh.crdt.effects import Composed, LedgerEffect, Stocked
-from mesh.crdt.ledger import Compose, Merge, OpenEra
+from mesh.crdt.events import Compose, Merge, OpenEra
 from mesh.crdt.replica import MemoryReplica
 from mesh.ids import Head
 from sim.trust import certificate_for

@@ -12,7 +12,7 @@ from mesh.config import LedgerConfig
 from mesh.crdt.batch import Batch, decode_batch, encode_batch, encode_content
 from mesh.crdt.compose import Put
 from mesh.crdt.effects import Emit, Gap, LedgerEffect
-from mesh.crdt.ledger import Merge
+from mesh.crdt.events import Merge
 from mesh.crdt.replica import Table, Write
 from mesh.ids import Head, MeshId, RecordId
 from tests.crdt.site import STRANGER, Pen, Site, put

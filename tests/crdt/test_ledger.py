@@ -14,8 +14,9 @@ from mesh.crdt.batch import CHANGES_MAX, Batch, Kind, open_batch
 from mesh.crdt.cell import is_conflict, shown
 from mesh.crdt.compose import Bury, Clear, Put, Restore
 from mesh.crdt.effects import Composed, Emit, Gap, NotComposed, Stocked, Visible
+from mesh.crdt.events import Compose, Confirm, Merge, OpenEra, Retry, Stored, StoreFailed
 from mesh.crdt.keys import ERA, cell_key
-from mesh.crdt.ledger import AFTER_BESIDE_CHANGES_MAX, Compose, Confirm, Merge, OpenEra, Retry, Stored, StoreFailed
+from mesh.crdt.ledger import AFTER_BESIDE_CHANGES_MAX
 from mesh.crdt.replica import Table, Write
 from mesh.crdt.view import read_record
 from mesh.errors import StorageError, UsageError

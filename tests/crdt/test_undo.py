@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mesh.crdt.compose import Bury, Clear, Edit, Overtaken, Put, Restore, TakeBack
+from mesh.crdt.events import Compose
 from mesh.crdt.history import Made, changes_in, scan_log
-from mesh.crdt.ledger import Compose
 from mesh.crdt.undo import Kept, Marks, Plan, Step, by_author, plan_record, with_intent
 from mesh.crdt.view import StoredRecord
 from mesh.ids import RecordId

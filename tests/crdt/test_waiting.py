@@ -2,7 +2,7 @@
 
 from mesh.crdt.compose import Put
 from mesh.crdt.effects import Composed
-from mesh.crdt.ledger import Merge, RetryHeld
+from mesh.crdt.events import Merge, RetryHeld
 from mesh.crdt.replica import Table
 from mesh.crdt.waiting import held_since
 from mesh.ids import RecordId

@@ -9,7 +9,8 @@ from random import Random
 
 from mesh.crdt.board import Boards, read_delta
 from mesh.crdt.effects import Store
-from mesh.crdt.ledger import Ledger, Merge, Stored
+from mesh.crdt.events import Merge, Stored
+from mesh.crdt.ledger import Ledger
 from mesh.crdt.publisher import Publisher
 from mesh.crdt.replica import MemoryReplica
 from mesh.effects import Emit, GossipEffect, Stream

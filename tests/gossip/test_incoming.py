@@ -1,6 +1,6 @@
 """Incoming: more is asked for when what came is stored, and nobody who only promises is waited for."""
 
-from mesh.crdt.ledger import StoreFailed
+from mesh.crdt.events import StoreFailed
 from mesh.crdt.sums import EVERYTHING
 from mesh.effects import Stream
 from mesh.events import Tick

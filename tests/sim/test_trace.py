@@ -3,7 +3,7 @@
 import io
 
 from mesh.crdt.effects import Emit, NotComposed
-from mesh.crdt.ledger import Stored
+from mesh.crdt.events import Stored
 from mesh.errors import Refused
 from mesh.events import Publish, Tick
 from sim.trace import Trace, describe_effect, describe_event
