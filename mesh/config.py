@@ -41,11 +41,20 @@ class LedgerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     held_bytes_max: int = 256 * 1024 * 1024  # So that held batches cannot crowd out applied ones on a small disk.
 
 
+class StorageConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """How a node uses its own disk and looks after it. Times are seconds."""
+
+    map_bytes: int = 64 << 30  # What a file may grow to: addresses that are reserved, not space that is taken.
+    scrub_interval_s: float = 3600.0  # Each time the log and a sixteenth of the cells are read: all of it in 16 hours.
+    scrub_pause_s: float = 0.02  # Between two steps of at most 2 ms: a scrub takes a tenth of one core while it lasts.
+
+
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """All knobs of one node."""
 
     gossip: GossipConfig = GossipConfig()
     ledger: LedgerConfig = LedgerConfig()
+    storage: StorageConfig = StorageConfig()
 
 
 def read_config(text: str, environment: Mapping[str, str]) -> Config:

@@ -36,3 +36,18 @@ class MalformedMessage(MeshError):
 
 class StorageError(MeshError):
     """The machine's fault: a full, read-only, corrupt or foreign disk. What was not acknowledged was not written."""
+
+
+class DamagedRow(StorageError):
+    """A stored row is not the one that was written: a bit flipped on the disk, or the row is gone. It can be mended.
+
+    `table` and `key` name it; `place` says it in words.
+    """
+
+    def __init__(self, table: str, key: bytes, found: str = "its check does not fit its bytes") -> None:
+        place = f"the row {key.hex()} of table {table}"
+        super().__init__(
+            f"{place} is damaged: {found}. The node mends it from its log or a peer; try again in a while."
+        )
+        self.table = table
+        self.key = key

@@ -10,8 +10,9 @@ from msgspec import Meta, Struct
 
 from mesh.crdt.batch import Batch
 from mesh.crdt.board import SignedDelta
+from mesh.crdt.fingerprint import BUCKETS, SHORT_BYTES
 from mesh.crdt.sums import BUCKETS_MAX, EVERYTHING, SUM_BYTES, Span
-from mesh.ids import Address, Boot, Head, NodeId
+from mesh.ids import Address, Boot, CertificateHash, Head, NodeId
 
 NEWS_MAX = 64  # More does not fit a datagram anyway.
 ROSTER_MAX = 20_000  # Twice the largest mesh we plan for.
@@ -21,6 +22,7 @@ BATCHES_MAX = 4_096
 CERTIFICATES_MAX = 4_096
 CERTIFICATE_BYTES_MAX = 8_192
 DIGEST_BYTES = 16
+WANTED_MAX = 256  # Rows that a disk has damaged and that are asked for at once.
 
 Text = Annotated[str, Meta(max_length=256)]
 Bytes = Annotated[bytes, Meta(max_length=CERTIFICATE_BYTES_MAX)]
@@ -28,6 +30,7 @@ Sums = Annotated[bytes, Meta(min_length=SUM_BYTES, max_length=BUCKETS_MAX * SUM_
 Credit = Annotated[int, Meta(ge=0, le=CREDIT_MAX)]
 Session = Annotated[int, Meta(ge=0, lt=2**32)]
 Digest = Annotated[bytes, Meta(min_length=DIGEST_BYTES, max_length=DIGEST_BYTES)]
+Short = Annotated[bytes, Meta(min_length=SHORT_BYTES, max_length=SHORT_BYTES)]
 
 
 class Standing(IntEnum):
@@ -82,6 +85,7 @@ class Digests(Struct, frozen=True, array_like=True):
     roster: Digest
     ledger: Digest
     boards: Digest
+    state: Short = bytes(SHORT_BYTES)  # Of the ledger's fingerprint: equal ledgers must show equal states.
 
 
 class Ping(Struct, frozen=True, array_like=True, tag=10):
@@ -196,6 +200,31 @@ class VersionSums(Struct, frozen=True, array_like=True, tag=36):
     sums: Sums
 
 
+class WantBatches(Struct, frozen=True, array_like=True, tag=40):
+    """Please send exactly these batches and certificates: this peer's disk has damaged its own."""
+
+    heads: Annotated[tuple[Head, ...], Meta(max_length=WANTED_MAX)]
+    certificates: Annotated[tuple[CertificateHash, ...], Meta(max_length=WANTED_MAX)] = ()
+
+
+class FoundBatches(Struct, frozen=True, array_like=True, tag=41):
+    """What of a WantBatches is held here undamaged."""
+
+    batches: Annotated[tuple[Batch, ...], Meta(max_length=WANTED_MAX)]
+    certificates: Annotated[tuple[Bytes, ...], Meta(max_length=WANTED_MAX)] = ()
+
+
+class BucketSums(Struct, frozen=True, array_like=True, tag=42):
+    """The fingerprint's buckets at the ledger `ledger`, the last bytes of each. `reply` asks for the other side's."""
+
+    ledger: Digest
+    sums: Annotated[tuple[Short, ...], Meta(min_length=BUCKETS, max_length=BUCKETS)]
+    reply: bool
+
+
 LedgerMessage = Heads | HeadSums | More
 BoardMessage = Versions | VersionSums
-Message = Ping | Ack | PingRequest | Gossip | RosterPage | Batches | Boards | LedgerMessage | BoardMessage
+RepairMessage = WantBatches | FoundBatches | BucketSums
+Message = (
+    Ping | Ack | PingRequest | Gossip | RosterPage | Batches | Boards | LedgerMessage | BoardMessage | RepairMessage
+)

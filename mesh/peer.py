@@ -12,26 +12,31 @@ from msgspec import Struct
 
 from mesh.config import Config
 from mesh.crdt.board import Boards
+from mesh.crdt.damage import Damaged, Mend, Suspect
 from mesh.crdt.effects import Gap, LedgerEffect, Stocked
 from mesh.crdt.events import Merge, OpenEra, Retry, RetryHeld, Stored, StoreFailed
 from mesh.crdt.ledger import Ledger
 from mesh.crdt.replica import Replica, Table
-from mesh.effects import Effect, Emit, Store, StoreLazily
-from mesh.errors import MalformedMessage
+from mesh.crdt.scrub import Due, Scrub
+from mesh.effects import Effect, Emit, NotComposed, Store, StoreLazily
+from mesh.errors import MalformedMessage, StorageError
 from mesh.events import Connected, DialFailed, Disconnected, Leave, Publish, Received, Tick
 from mesh.gossip.incoming import Merged, Progress
 from mesh.gossip.membership import Membership
 from mesh.gossip.posting import Posting, Rebooted
 from mesh.gossip.reconcile import Ask, Differs, OwnHead, Reconcile
 from mesh.gossip.redial import Known, Redial
+from mesh.gossip.repair import Compare, Repair
 from mesh.gossip.roster import Roster
 from mesh.gossip.spread import Fresh, Spread
 from mesh.ids import Address, Boot, MeshId
 from mesh.messages import (
     Ack,
     Batches,
+    BucketSums,
     Claim,
     Digests,
+    FoundBatches,
     Gossip,
     Heads,
     HeadSums,
@@ -43,6 +48,7 @@ from mesh.messages import (
     Standing,
     Versions,
     VersionSums,
+    WantBatches,
 )
 from mesh.messages import Boards as BoardsMessage
 from mesh.records import Opened, Records, Submit
@@ -61,9 +67,10 @@ Event = (
     | Submit
     | Known
     | Leave
+    | Damaged
     | Tick
 )
-_Said = Effect | LedgerEffect | Fresh | OwnHead
+_Said = Effect | LedgerEffect | Fresh | OwnHead | Damaged | Mend | Suspect
 
 
 class Origin(Struct, frozen=True):
@@ -79,6 +86,7 @@ class Origin(Struct, frozen=True):
     soft: Replica
     seeds: tuple[Address, ...] = ()
     config: Config = Config()
+    read_only: bool = False  # The ledger's disk takes no writes: what comes in is not merged, what is here is served.
 
 
 class Peer:
@@ -100,12 +108,15 @@ class Peer:
         self._posting = Posting(origin.mesh, self.roster, self.boards, trust, now)
         self._redial = Redial(self.roster, gossip, _split(rng), now)
         self._records = Records(self.ledger, gossip, alone=not known, now=now)
+        self.scrub = Scrub(self.ledger, origin.config.storage, now)
+        self.repair = Repair(self.ledger, self.roster, trust, _split(rng))
+        self._read_only = origin.read_only
         for at in known:
             self._redial.handle(Known(at), now)
 
     def digests(self) -> Digests:
         """What this peer holds, as its probes say it. Durable state only."""
-        return Digests(self.roster.digest, self.ledger.durable.digest, self.boards.digest)
+        return Digests(self.roster.digest, self.ledger.durable.digest, self.boards.digest, self.repair.state())
 
     def progress(self) -> Progress | None:
         """How far this peer has come in taking in what it lacks, while that is much."""
@@ -114,7 +125,7 @@ class Peer:
     def deadline(self) -> float:
         """When the next Tick is due."""
         cores = (self._membership, self._reconcile, self._posting, self._redial, self._records, self.ledger)
-        return min(core.deadline() for core in cores)
+        return min(self.scrub.deadline(), self.repair.deadline(), *(core.deadline() for core in cores))
 
     def handle(self, event: Event, now: float) -> list[Effect]:
         """React to one event of the world, with everything that the world is asked to do."""
@@ -122,11 +133,13 @@ class Peer:
         work: deque[_Said] = deque()
         try:
             self._react(event, now, work)
-            while work:
+        except (MalformedMessage, StorageError) as error:
+            effects.append(_complaint(event, error))
+        while work:
+            try:
                 self._pass_on(work.popleft(), now, work, effects)
-        except MalformedMessage as error:
-            sender = event.sender.hex() if isinstance(event, Received) else ""
-            effects.append(Emit("peer.malformed", {"node": sender, "reason": str(error)}))
+            except (MalformedMessage, StorageError) as error:
+                effects.append(_complaint(event, error))
         return effects
 
     def _react(self, event: Event, now: float, work: deque[_Said]) -> None:
@@ -153,9 +166,13 @@ class Peer:
                 work += self._posting.handle(event, now)
             case Submit():
                 work += self._records.handle(event, now)
+            case Damaged():
+                work += self.repair.handle(event, now)
             case Tick():
                 for core in (self._membership, self._reconcile, self._posting, self._redial, self._records):
                     work += core.handle(event, now)
+                work += self.repair.handle(event, now)
+                work += self.scrub.handle(Due(), now)
                 if now >= self.ledger.deadline():
                     work += self.ledger.handle(Retry(), now)
 
@@ -163,14 +180,19 @@ class Peer:
         match received.message:
             case Ping(digests=digests) | Ack(digests=digests):
                 work += self._membership.handle(received, now)
-                if digests is not None:
+                if digests is not None and not self._read_only:
                     work += self._reconcile.handle(Differs(received.sender, received.at, digests), now)
+                if digests is not None:
+                    work += self.repair.handle(Compare(received.sender, received.at, digests), now)
             case PingRequest() | Gossip() | RosterPage():
                 work += self._membership.handle(received, now)
             case Heads() | HeadSums() | More() | Versions() | VersionSums():
                 work += self._reconcile.handle(received, now)
+            case WantBatches() | FoundBatches() | BucketSums():
+                work += self.repair.handle(received, now)
             case Batches():
-                self._on_batches(received, received.message, now, work)
+                if not self._read_only:
+                    self._on_batches(received, received.message, now, work)
             case BoardsMessage():
                 work += self._posting.handle(received, now)
                 work += self._reconcile.handle(received, now)
@@ -190,6 +212,14 @@ class Peer:
                     work += self._spread.handle(said, now)
             case Fresh():
                 work += self._spread.handle(said, now)
+            case Damaged():
+                work += self.repair.handle(said, now)
+            case Suspect():
+                work += self.scrub.handle(said, now)
+            case Mend() if self._read_only:
+                effects.append(Emit("storage.damaged", {"reason": f"{said.about}; this disk can't be written"}))
+            case Mend():
+                work += self.ledger.handle(said, now)
             case Gap(source):
                 if (at := self.roster.address(source)) is not None:
                     work += self._reconcile.handle(Ask(source, at), now)
@@ -215,6 +245,19 @@ class Peer:
         """Raise AssertionError where an invariant of any core is broken."""
         self.ledger.check()
         self._membership.check()
+
+
+def _complaint(event: Event, error: MalformedMessage | StorageError) -> Effect:
+    """What is said where an event could not be dealt with: bytes that a peer sent, or rows of this node's own disk."""
+    match event, error:
+        case Received(sender), MalformedMessage():
+            return Emit("peer.malformed", {"node": sender.hex(), "reason": str(error)})
+        case Submit(request), StorageError():
+            return NotComposed(request, error)
+        case _, StorageError():
+            return Emit("storage.damaged", {"reason": str(error)})
+        case _:
+            return Emit("peer.malformed", {"node": "", "reason": str(error)})
 
 
 def _split(rng: Random) -> Random:

@@ -8,8 +8,9 @@ from random import Random
 
 from sim.metrics import Metrics
 from sim.network import Network
-from sim.node import Node
-from sim.scenario import Crash, Fault, Heal, LyingDisk, MassRestart, Partition, Restart
+from sim.node import MESH, Node
+from sim.rot import spoil_cell
+from sim.scenario import BitRot, Crash, Fault, Heal, LyingDisk, MassRestart, Partition, Restart
 from sim.world import World
 
 
@@ -31,6 +32,8 @@ class Faults:
         match fault:
             case Crash():
                 self._crash(fault)
+            case BitRot():
+                self._rot(fault)
             case Restart(spread_s=spread_s):
                 self._start_later([node for node in self._nodes if not node.up], 0.0, spread_s)
             case Partition():
@@ -53,6 +56,14 @@ class Faults:
             node.crash(fault.silent, fault.lost_disk)
         if fault.restart_after_s is not None:
             self._start_later(hit, fault.restart_after_s, 0.0)
+
+    def _rot(self, fault: BitRot) -> None:
+        up = self._up()
+        hit = self._rng.sample(up, max(0, min(fault.count, len(up) - 1)))
+        for node in hit:
+            node.crash(silent=True, lost_disk=False)
+            spoil_cell(node.disk.replica, MESH, self._rng)
+        self._start_later(hit, fault.restart_after_s, 0.0)
 
     def _restart_all(self, fault: MassRestart) -> None:
         hit = self._up()

@@ -115,7 +115,14 @@ class LyingDisk(_Fault, frozen=True, forbid_unknown_fields=True, tag="lying-disk
     count: Count = 1
 
 
-Fault = Crash | Restart | Partition | Heal | MassRestart | LyingDisk
+class BitRot(_Fault, frozen=True, forbid_unknown_fields=True, tag="bit-rot", kw_only=True):
+    """`count` machines lose power; when they are back, a value on each of their disks is another one."""
+
+    count: Count = 1
+    restart_after_s: Seconds = 1.0
+
+
+Fault = BitRot | Crash | Restart | Partition | Heal | MassRestart | LyingDisk
 
 
 class Scenario(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -161,7 +168,7 @@ def check_scenario(scenario: Scenario, source: str) -> None:
             todo=f"run at least {needed:g} s (--seconds), or let faults end sooner, or lower workload.settle_s",
         )
     for number, fault in enumerate(scenario.faults):
-        if isinstance(fault, Crash | LyingDisk) and fault.count >= scenario.nodes:
+        if isinstance(fault, BitRot | Crash | LyingDisk) and fault.count >= scenario.nodes:
             raise UsageError(
                 f"{source}: fault {number} hits {fault.count} of {scenario.nodes} nodes, and one must go on",
                 field=f"faults.{number}.count",
@@ -173,7 +180,7 @@ def end_of(fault: Fault) -> float:
     """When a fault is over at the latest, as far as it says so itself."""
     latest = fault.at_s + fault.within_s
     match fault:
-        case Crash(restart_after_s=after) | Partition(heal_after_s=after):
+        case BitRot(restart_after_s=after) | Crash(restart_after_s=after) | Partition(heal_after_s=after):
             return latest + (after or 0.0)
         case MassRestart(down_s=down_s, spread_s=spread_s):
             return latest + down_s + spread_s

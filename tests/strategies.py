@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from mesh.crdt.batch import Batch
 from mesh.crdt.board import SignedDelta
+from mesh.crdt.fingerprint import BUCKETS, SHORT_BYTES
 from mesh.crdt.sums import Span
 from mesh.ids import Address, BatchHash, Boot, Dot, Head, NodeId, RecordId, WriterId
 from mesh.messages import (
@@ -17,8 +18,10 @@ from mesh.messages import (
     Batches,
     Boards,
     BoardVersion,
+    BucketSums,
     Claim,
     Digests,
+    FoundBatches,
     Gossip,
     Heads,
     HeadSums,
@@ -31,6 +34,7 @@ from mesh.messages import (
     Standing,
     Versions,
     VersionSums,
+    WantBatches,
 )
 
 T = TypeVar("T")
@@ -57,7 +61,9 @@ claims = st.builds(
 )
 signed_claims = st.builds(SignedClaim, st.binary(max_size=99), st.binary(max_size=72))
 accusations = st.builds(Accusation, nodes, boots, numbers, st.sampled_from(Standing), nodes)
-digests = st.builds(Digests, *(st.binary(min_size=16, max_size=16),) * 3)
+shorts = st.binary(min_size=SHORT_BYTES, max_size=SHORT_BYTES)
+digests = st.builds(Digests, *(st.binary(min_size=16, max_size=16),) * 3, shorts)
+bucket_sums = shorts.map(lambda one: (one,) * BUCKETS)
 
 
 def _some(strategy: st.SearchStrategy[T]) -> st.SearchStrategy[tuple[T, ...]]:
@@ -86,5 +92,8 @@ MESSAGES: dict[type[Message], st.SearchStrategy[Message]] = {
     Versions: st.builds(Versions, _some(st.builds(BoardVersion, nodes, boots, numbers)), st.booleans(), spans),
     VersionSums: st.builds(VersionSums, sums),
     Boards: st.builds(Boards, _some(deltas), st.booleans()),
+    WantBatches: st.builds(WantBatches, _some(heads), _some(hashes)),
+    FoundBatches: st.builds(FoundBatches, _some(batches), _some(st.binary(max_size=99))),
+    BucketSums: st.builds(BucketSums, st.binary(min_size=16, max_size=16), bucket_sums, st.booleans()),
 }
 messages = st.one_of(*MESSAGES.values())

@@ -11,7 +11,7 @@ from random import Random
 import msgspec
 import pytest
 
-from mesh.config import Config, GossipConfig
+from mesh.config import Config, GossipConfig, StorageConfig
 from mesh.crdt.batch import Batch
 from mesh.crdt.board import SignedDelta
 from mesh.crdt.effects import Composed, NotComposed, Store, StoreLazily
@@ -55,6 +55,8 @@ RECORD = RecordId("note", "shared")
 class Loop:
     """Peers, what is on its way to them, and what they told the world."""
 
+    storage = StorageConfig()
+
     def __init__(self, *names: str, loss: float = 0.0, seed: int = 1) -> None:
         self.now, self.loss, self.chance = NOON, loss, Random(seed)
         self.queue: list[tuple[float, int, Callable[[], None]]] = []
@@ -81,7 +83,7 @@ class Loop:
             ledger,
             soft,
             tuple(map(address, seeds)),
-            Config(GossipConfig(push_fanout=2, relay_fanout=2)),
+            Config(GossipConfig(push_fanout=2, relay_fanout=2), storage=self.storage),
         )
         chance = Random(f"{name} {self.boots[name]}")
         self.peers[name] = Peer(origin, chance, chance.randbytes, self.now)

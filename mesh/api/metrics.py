@@ -68,6 +68,12 @@ class _NodeCollector(Collector):
         yield _histogram("mesh_loop_step_seconds", "How long one step of a task held the loop.", meter.steps)
         yield _histogram("mesh_loop_turn_seconds", "How long the loop did not look at its sockets.", meter.turns)
         yield _histogram("mesh_gc_pause_seconds", "How long a garbage collection took.", meter.pauses)
+        health = self._node.health()
+        yield GaugeMetricFamily("mesh_storage_readers", "Readers of the ledger's file.", value=health.readers)
+        lag = "Commits that the oldest reader of the ledger's file is behind; while it stays, the file grows."
+        yield GaugeMetricFamily("mesh_storage_reader_lag", lag, value=health.reader_lag)
+        yield GaugeMetricFamily("mesh_storage_damaged_rows", "Rows asked back from peers.", value=health.damaged)
+        yield CounterMetricFamily("mesh_storage_scrubs", "Parts of the file read and compared.", value=health.scrubs)
         boards = len({row.owner_node for row in self._node.state()})
         yield GaugeMetricFamily("mesh_boards", "Boards held here.", value=boards)
         missing = (found.wanted - found.have) if (found := self._node.catching_up()) else 0

@@ -9,13 +9,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import trio
 from cyclopts import Parameter
 
+from mesh.cli.options import DEFAULT, Common
 from mesh.cli.output import note, show_json, show_table, show_text
 
 if TYPE_CHECKING:
     from mesh.crdt.verify import Progress, Report
     from mesh.runtime.backups import Outlook
+    from mesh.runtime.contents import Prospect
 
 DIFFERENT = 1
 SHOWN_MAX = 50
@@ -68,7 +71,9 @@ def backup(folder: Path, target: Path, *, json_: Json = False) -> None:
     )
 
 
-def recover(backup: Path, folder: Path, *, preview: bool = False, json_: Json = False) -> None:
+def recover(
+    backup: Path, folder: Path, *, preview: bool = False, json_: Json = False, common: Common = DEFAULT
+) -> None:
     """Put BACKUP into the folder of a node of the same mesh. The node must not be running; it writes under a new identity then.
 
     Parameters
@@ -78,7 +83,7 @@ def recover(backup: Path, folder: Path, *, preview: bool = False, json_: Json = 
     folder
         The node's folder. A ledger that is there is moved aside.
     preview
-        Only say what would be gained and lost.
+        Only say what would be gained and lost. With --at URL also: compared with what that peer shows now.
     json_
         Print JSON.
     """
@@ -86,16 +91,48 @@ def recover(backup: Path, folder: Path, *, preview: bool = False, json_: Json = 
 
     with _progress() as progress:
         outlook = preview_restore(backup, folder, progress) if preview else restore_backup(backup, folder, progress)
-    if json_:
-        show_json(outlook)
+    compared = trio.run(_compare, backup, folder, common) if preview and common.at else None
+    if json_ or common.json:
+        show_json({"outlook": outlook, "peer": compared} if compared is not None else outlook)
         return
     _show_outlook(outlook)
+    if compared is not None:
+        _show_prospect(compared)
     if preview:
         show_text("nothing was changed: this was a preview")
         return
     if outlook.aside:
         show_text(f"the ledger that was there is in {outlook.aside}")
     show_text(f"the backup of {outlook.card.at} is in {folder}; start it with: mesh up {folder}")
+
+
+async def _compare(backup: Path, folder: Path, common: Common) -> "Prospect":
+    """Hold a backup against what a living peer shows."""
+    from mesh.crdt.token import decode_token
+    from mesh.ids import RecordId
+    from mesh.runtime.contents import prospect, read_contents
+
+    contents = read_contents(backup, folder)
+    shown = {}
+    async with common.client() as client:
+        health = await client.health()
+        for collection in contents.collections():
+            for record in await client.records(collection):
+                shown[RecordId(record.collection, record.key)] = record.value
+    return prospect(contents, health.name, decode_token(health.token), shown)
+
+
+def _show_prospect(compared: "Prospect") -> None:
+    sides = (("not in the backup", compared.missing), ("other in the backup", compared.changed))
+    for words, records in (*sides, (f"not at {compared.peer}", compared.extra)):
+        for record in records[:SHOWN_MAX]:
+            show_text(f"{record}: {words}")
+        if len(records) > SHOWN_MAX:
+            show_text(f"and {len(records) - SHOWN_MAX} more records {words}")
+    show_text(
+        f"{compared.peer} has {compared.lacking} batches that the backup lacks, {compared.own} of them this node's own; "
+        f"they come back when it runs. The backup has {compared.ahead} that {compared.peer} lacks"
+    )
 
 
 def _show_report(report: "Report") -> None:

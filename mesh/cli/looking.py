@@ -54,12 +54,20 @@ async def members(*, common: Common = DEFAULT) -> None:
     if common.json:
         return show_json(rows)
     cells = [
-        (row.name + (" *" if row.me else ""), row.standing, moment(row.since), row.accuser or "", row.address, row.api)
+        (
+            row.name + (" *" if row.me else ""),
+            row.standing,
+            row.storage,
+            moment(row.since),
+            row.accuser or "",
+            row.address,
+            row.api,
+        )
         for row in rows
     ]
     if catching_up is not None:
         note(f"this peer is catching up: it has {catching_up.have} of {catching_up.wanted} batches")
-    return show_table(("name", "standing", "since", "said by", "address", "api"), cells)
+    return show_table(("name", "standing", "disk", "since", "said by", "address", "api"), cells)
 
 
 async def state(topic: str = "", *, common: Common = DEFAULT) -> None:

@@ -17,6 +17,7 @@ import trio
 from cyclopts import Parameter
 
 from mesh.api.service import Service
+from mesh.cli.output import note
 from mesh.config import Config, read_config
 from mesh.errors import UsageError
 from mesh.ids import Address
@@ -83,6 +84,8 @@ async def up(
     options = Options(host=host, port=port, advertise=advertise, seeds=seeds, config=_configured(config))
     async with open_node(folder, options) as node, _attended(node, quiet):
         spare_the_loop()
+        for line in (*node.notes, *([] if node.storage == "ok" else [node.storage])):
+            note(line)
         _say_ready(node, json_)
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
             async for _ in signals:

@@ -37,7 +37,7 @@ class Difference(Struct, frozen=True):
 
 def compare(table: Table, wanted: Reader, stored: Reader) -> Iterator[Difference]:
     """Every row of `table` that differs, in order of the keys."""
-    left, right = wanted.scan(table), stored.scan(table)
+    left, right = _rows(table, wanted), _rows(table, stored)
     expected, found = next(left, None), next(right, None)
     while expected is not None or found is not None:
         if found is None or (expected is not None and expected[0] < found[0]):
@@ -53,14 +53,20 @@ def compare(table: Table, wanted: Reader, stored: Reader) -> Iterator[Difference
             expected, found = next(left, None), next(right, None)
 
 
+def _rows(table: Table, reader: Reader) -> Iterator[tuple[bytes, bytes]]:
+    """The rows of a table; a bucket that came back to nothing counts as none."""
+    return (row for row in reader.scan(table) if table is not Table.BUCKETS or any(row[1]))
+
+
 def _difference(table: Table, key: bytes, expected: bytes | None, found: bytes | None) -> Difference:
     wanted, there = _row_text(table, expected), _row_text(table, found)
     if wanted == there:
         wanted, there = f"{wanted} as {(expected or b'').hex()}", f"{there} as {(found or b'').hex()}"
-    return Difference(table, _place(table, key), wanted, there)
+    return Difference(table, place_of(table, key), wanted, there)
 
 
-def _place(table: Table, key: bytes) -> str:
+def place_of(table: Table, key: bytes) -> str:
+    """Where a row stands, in words: the record and field of a cell, the writer and number of a batch."""
     try:
         match table:
             case Table.CELLS:
@@ -68,7 +74,7 @@ def _place(table: Table, key: bytes) -> str:
                 return f"{record} field {field}" if field else f"{record} (buries)"
             case Table.CONTEXT:
                 return f"writer {key.hex()}"
-            case Table.FATES:
+            case Table.BATCHES | Table.FATES:
                 return f"batch {number_of(key)} of writer {key[:16].hex()}"
             case Table.BUCKETS:
                 return f"bucket {key[0]} of the fingerprint"

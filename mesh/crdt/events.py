@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from mesh.crdt.batch import Batch
 from mesh.crdt.compose import Edit
+from mesh.crdt.damage import Mend
 from mesh.ids import NodeId, WriterId
 
 
@@ -63,4 +64,4 @@ class StoreFailed(Struct, frozen=True):
     reason: str
 
 
-LedgerEvent = Merge | Compose | Confirm | OpenEra | Retry | RetryHeld | Stored | StoreFailed
+LedgerEvent = Merge | Compose | Confirm | OpenEra | Mend | Retry | RetryHeld | Stored | StoreFailed

@@ -4,6 +4,7 @@ Invariant: a bucket is the sum, modulo 2^256, of keyed hashes of (dot, value, ce
 into it; so it does not depend on the order of arrival and is kept by two additions per change. It is no security proof.
 """
 
+from collections.abc import Iterable
 from hashlib import blake2b, sha256
 from zlib import crc32
 
@@ -11,6 +12,7 @@ from mesh.crdt.replica import Reader, Table
 from mesh.ids import MeshId
 
 BUCKETS = 256
+SHORT_BYTES = 8  # Of a fingerprint beside a context's digest: enough to see an accident, and small on every probe.
 _MODULUS = 1 << 256
 
 
@@ -44,8 +46,37 @@ def shift(bucket: bytes | None, by: int) -> bytes:
 
 def read_fingerprint(reader: Reader) -> str:
     """The whole fingerprint as 32 hexadecimal digits: a hash over all buckets that are not empty."""
+    return _hash(reader.scan(Table.BUCKETS)).hex()[:32]
+
+
+def _hash(buckets: Iterable[tuple[bytes, bytes]]) -> bytes:
     total = sha256()
-    for key, bucket in reader.scan(Table.BUCKETS):
+    for key, bucket in buckets:
         if any(bucket):
             total.update(key + bucket)
-    return total.hexdigest()[:32]
+    return total.digest()
+
+
+class Fingerprint:
+    """The buckets of one state, in memory."""
+
+    def __init__(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
+        self._rows = dict(rows)
+        self._short = b""
+
+    def move(self, key: bytes, row: bytes | None) -> None:
+        """Replace one bucket."""
+        self._rows[key] = row or b""
+        self._short = b""
+
+    @property
+    def short(self) -> bytes:
+        """The first bytes of the whole fingerprint."""
+        self._short = self._short or _hash(sorted(self._rows.items()))[:SHORT_BYTES]
+        return self._short
+
+    def sums(self) -> tuple[bytes, ...]:
+        """The last bytes of every bucket: which of two replicas' buckets differ."""
+        return tuple(
+            self._rows.get(bytes([bucket]), b"")[-SHORT_BYTES:].rjust(SHORT_BYTES, b"\0") for bucket in range(BUCKETS)
+        )

@@ -20,7 +20,7 @@ from mesh.crdt.lines import Context, Line, line_write
 from mesh.crdt.overlay import Overlay
 from mesh.crdt.quota import Quota, size_of
 from mesh.crdt.replica import Reader, Rows, Table, Write
-from mesh.errors import MalformedMessage
+from mesh.errors import DamagedRow, MalformedMessage
 from mesh.ids import NO_BATCH, CertificateHash, Head, MeshId, WriterId, short
 from mesh.security.trust import Certificate, Signed, Trust
 
@@ -164,9 +164,15 @@ class Fold:
             return Step.GAP
         if content.number == have.number + 1:
             return Step.NEXT if content.previous == have.hash else Step.FORK
-        row = self._reader.get(Table.BATCHES, batch_key(*_place_of(opened)))
-        assert row is not None, f"batch {content.number} of {content.writer.hex()} is in the context, not in the log"
+        row = self._row(*_place_of(opened))
         return Step.KNOWN if decode_batch(row).content == opened.batch.content else Step.FORK
+
+    def _row(self, writer: WriterId, number: int) -> bytes:
+        """A batch that the context says is in the log. Raises DamagedRow where it is not, or not as it was written."""
+        row = self._reader.get(Table.BATCHES, key := batch_key(writer, number))
+        if row is None:
+            raise DamagedRow(Table.BATCHES, key, "it is in the context, and not in the log")
+        return row
 
     def _certificate(self, wanted: CertificateHash) -> Certificate:
         raw = self._reader.get(Table.CERTIFICATES, wanted)
@@ -217,13 +223,13 @@ class Fold:
         self._place.blocked.pop(writer, None)
         line = self._place.context.lines[writer]
         while line.applied.number < line.have.number and writer not in self._place.blocked:
-            row = self._reader.get(Table.BATCHES, batch_key(writer, line.applied.number + 1))
-            assert row is not None, (
-                f"batch {line.applied.number + 1} of {writer.hex()} is in the context, not in the log"
-            )
             try:
+                row = self._row(writer, line.applied.number + 1)
                 opened = open_batch(decode_batch(row), self._place.mesh)
-            except MalformedMessage as error:  # Kept under older rules, and nonsense under these; or a bad disk.
+            except (
+                MalformedMessage,
+                DamagedRow,
+            ) as error:  # Kept under older rules, and nonsense under these; or a bad disk.
                 self._hold_unreadable(writer, line.applied.number + 1, str(error))
                 return
             self._settle(opened)

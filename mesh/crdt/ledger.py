@@ -27,13 +27,15 @@ from mesh.crdt.batch import (
 )
 from mesh.crdt.clock import HybridClock
 from mesh.crdt.compose import changes_of
+from mesh.crdt.damage import Mend
 from mesh.crdt.effects import Composed, Emit, Gap, LedgerEffect, NotComposed, Stocked, Store, Visible
 from mesh.crdt.era import author_in, read_author
 from mesh.crdt.events import Compose, Confirm, LedgerEvent, Merge, OpenEra, Retry, RetryHeld, Stored, StoreFailed
+from mesh.crdt.fingerprint import Fingerprint
 from mesh.crdt.fold import Blocked, Fold, Place
 from mesh.crdt.frontier import Frontier
 from mesh.crdt.keys import ERA, batch_key
-from mesh.crdt.lines import Context, read_lines
+from mesh.crdt.lines import Context, Lines, read_lines
 from mesh.crdt.overlay import Overlay
 from mesh.crdt.quota import LIMITS, Quota
 from mesh.crdt.refusals import not_applied, refuse_held_chain
@@ -81,6 +83,7 @@ class Ledger:
         self._own = trust.read_certificate(certificate)
         with replica.read() as reader:
             self.durable = Context(read_lines(reader))
+            self.fingerprint = Fingerprint(reader.scan(Table.BUCKETS))
             self._author = read_author(reader, self._own.hash, entropy)
             self.quota = Quota(limits)
             self.quota.recount(reader, self.durable.lines)
@@ -91,6 +94,11 @@ class Ledger:
         self._frontier = Frontier(self._working.lines)
         line = self.durable.lines.get(self.writer)
         self._clock = HybridClock(line.stamp if line is not None else 0)
+
+    @property
+    def lines(self) -> Lines:
+        """What `read` shows of every writer."""
+        return self._working.lines
 
     @property
     def writer(self) -> WriterId:
@@ -119,7 +127,16 @@ class Ledger:
             yield reader
 
     def handle(self, event: LedgerEvent, now: float) -> list[LedgerEffect]:
-        """React to one event. Raises UsageError for a Compose that cannot be carried out; nothing was changed then."""
+        """React to one event. Raises UsageError for a Compose that cannot be carried out; nothing was changed then.
+
+        Where a row that it takes is damaged on the disk, the event is dropped as a whole, and a write is refused.
+        """
+        try:
+            return self._react(event, now)
+        except StorageError as error:
+            return self._abandon(event, error)
+
+    def _react(self, event: LedgerEvent, now: float) -> list[LedgerEffect]:
         match event:
             case Merge():
                 return self._on_merge(event, now)
@@ -129,6 +146,8 @@ class Ledger:
                 return self._on_confirm(request)
             case OpenEra(reason):
                 return self._on_open_era(reason, now)
+            case Mend():
+                return self._on_mend(event, now)
             case Retry():
                 return self._on_retry(now)
             case RetryHeld():
@@ -184,6 +203,31 @@ class Ledger:
             return [Composed(request, None)]
         self._pending[max(self._pending)].confirms.append(request)
         return []
+
+    def _on_mend(self, mend: Mend, now: float) -> list[LedgerEffect]:
+        with self._folding(now) as fold:
+            for write in mend.writes:
+                fold.put(write)
+            fold.news.append(Emit("storage.mended", {"reason": mend.about, "rows": len(mend.writes)}))
+        self._stale, self._fresh = self._held_writers(), True  # What was held may have waited for these rows.
+        return self._close(_Pending(fold))
+
+    def _abandon(self, event: LedgerEvent, error: StorageError) -> list[LedgerEffect]:
+        """Forget what the event had begun; what was asked for before it goes on."""
+        if self._ticket not in self._pending:
+            self._overlay.forget(self._ticket)
+        self._working = self.durable.copy()
+        for pending in self._pending.values():
+            for line in pending.fold.moved.values():
+                self._working.move(line)
+        self._blocked.clear()
+        self._stale = self._held_writers()
+        self._frontier = Frontier(self._working.lines)
+        with self._overlay.read() as reader:
+            self.quota.recount(reader, self._working.lines)
+        if isinstance(event, Compose | Confirm):
+            return [NotComposed(event.request, error)]
+        return [Emit("storage.damaged", {"reason": str(error)})]
 
     def _on_retry(self, now: float) -> list[LedgerEffect]:
         self._fresh = False
@@ -275,6 +319,9 @@ class Ledger:
 
     def _settled(self, ticket: int) -> _Pending:
         pending = self._pending.pop(ticket)
+        for write in self._overlay.writes(ticket):
+            if write.table is Table.BUCKETS:
+                self.fingerprint.move(write.key, write.value)
         self._overlay.stored(ticket)
         for line in pending.fold.moved.values():
             self.durable.move(line)
@@ -310,7 +357,7 @@ class Ledger:
 
     def _held_writers(self) -> list[WriterId]:
         """Writers with batches on disk that are held: each gets one more try, now that nobody knows what they wait for."""
-        return [w for w, line in self.durable.lines.items() if line.applied.number < line.have.number]
+        return [w for w, line in self._working.lines.items() if line.applied.number < line.have.number]
 
     def _close(self, pending: _Pending) -> list[LedgerEffect]:
         for opened in pending.fold.counted:

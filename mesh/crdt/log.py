@@ -15,7 +15,7 @@ from mesh.crdt.keys import batch_key
 from mesh.crdt.lines import Lines
 from mesh.crdt.replica import Reader, Table
 from mesh.crdt.sums import Span
-from mesh.errors import MalformedMessage
+from mesh.errors import DamagedRow, MalformedMessage
 from mesh.ids import NO_BATCH, CertificateHash, Head, WriterId
 
 LOOKS_MAX = 256  # First batches looked at in one slice, before their order is known: about 2 ms.
@@ -136,15 +136,15 @@ class Difference:
         return True
 
     def _read(self, reader: Reader, writer: WriterId, number: int) -> tuple[Batch, Envelope] | None:
-        row = reader.get(Table.BATCHES, batch_key(writer, number))
         try:
+            row = reader.get(Table.BATCHES, batch_key(writer, number))
             if row is None:
                 raise MalformedMessage("a batch in the log is missing")
             batch = decode_batch(row)
             envelope = read_envelope(batch)
             if (envelope.writer, envelope.number) != (writer, number):
                 raise MalformedMessage("a batch in the log stands in another one's place")
-        except MalformedMessage as error:
+        except (MalformedMessage, DamagedRow) as error:
             self._unreadable.append(Unreadable(writer, number, str(error)))
             return None
         return batch, envelope

@@ -64,6 +64,16 @@ class Overlay:
             self._pending[table].clear()
             self._newest[table].clear()
 
+    def forget(self, ticket: int) -> None:
+        """Take back the writes of the newest ticket, which nobody was asked to store."""
+        if self._tickets.pop(ticket, None) is None:
+            return
+        kept, self._tickets = self._tickets, {}
+        self.drop()
+        for number, tables in kept.items():
+            for table, rows in tables.items():
+                self.put_all(number, table, rows)
+
     @contextmanager
     def read(self) -> Iterator[Reader]:
         """Open a reader that sees the overlay; within the `with` of another one it is that one, so both see the same."""

@@ -13,6 +13,7 @@ from mesh.crdt.batch import Batch, decode_batch
 from mesh.crdt.keys import batch_key, number_of
 from mesh.crdt.lines import Line
 from mesh.crdt.replica import Reader, Table
+from mesh.errors import DamagedRow, MalformedMessage
 from mesh.ids import WriterId
 
 LIMITS = LedgerConfig()
@@ -57,10 +58,13 @@ class Quota:
                 self._count_writer(reader, writer, lines[writer])
 
     def _count_writer(self, reader: Reader, writer: WriterId, line: Line) -> None:
-        for key, row in reader.scan(Table.BATCHES, writer, batch_key(writer, line.applied.number)):
-            if number_of(key) > line.have.number:
-                return
-            self.add(writer, size_of(decode_batch(row)))
+        try:
+            for key, row in reader.scan(Table.BATCHES, writer, batch_key(writer, line.applied.number)):
+                if number_of(key) > line.have.number:
+                    return
+                self.add(writer, size_of(decode_batch(row)))
+        except (DamagedRow, MalformedMessage):
+            return  # Whoever mends the row asks for it; until then the count is too low.
 
     def add(self, writer: WriterId, size: int) -> None:
         """A batch of that many bytes is in the log, and cannot be applied yet."""
@@ -72,6 +76,7 @@ class Quota:
 
     def _change(self, writer: WriterId, batches: int, size: int) -> None:
         use = self._held.pop(writer, Use())
+        batches, size = max(batches, -use.batches), max(size, -use.size)  # What was damaged was not counted.
         if use.batches + batches > 0:
             self._held[writer] = Use(use.batches + batches, use.size + size)
         self._batches += batches

@@ -12,7 +12,8 @@ import msgspec
 from msgspec import Struct
 
 from mesh.crdt.batch import OpenBatch, decode_batch, open_batch
-from mesh.crdt.differences import DERIVED, Difference, compare
+from mesh.crdt.damage import Tolerant
+from mesh.crdt.differences import DERIVED, Difference, compare, place_of
 from mesh.crdt.fingerprint import read_fingerprint
 from mesh.crdt.fold import Blocked, Fold, Place
 from mesh.crdt.keys import number_of
@@ -27,6 +28,7 @@ from mesh.security.trust import Trust
 DIFFERENCES_MAX = 1000  # A person reads the first few; the number of all tells the rest.
 SLICE_BATCHES = 256  # So many batches go into one fold, and between two words about progress.
 BATCH_KEY_BYTES = 24
+FITTING, FLIPPED = "a row that fits its check", "a damaged one: a bit flipped on the disk"
 
 Progress = Callable[[int, int], None]
 """Hears how many batches are done, of how many."""
@@ -50,13 +52,17 @@ class Report(Struct, frozen=True):
 
 def verify_replica(reader: Reader, mesh: MeshId, trust: Trust, progress: Progress | None = None) -> Report:
     """Check every certificate, chain, context and signature in the log, fold it anew, and compare all that follows from it."""
-    refold = _Refold(reader, mesh, trust)
+    stored = Tolerant(reader)
+    refold = _Refold(stored, mesh, trust)
     refold.run(progress or _quiet)
     made = refold.made
+    compared = [difference for table in DERIVED for difference in compare(table, made, stored)]
+    flipped = [Difference(table, place_of(table, key), FITTING, FLIPPED) for table, key in stored.damaged]
+    known = {(difference.table, difference.place) for difference in flipped}
     differences = _Some()
+    differences.add_all(flipped)
     differences.add_all(refold.faults)
-    for table in DERIVED:
-        differences.add_all(compare(table, made, reader))
+    differences.add_all([d for d in compared if (d.table, d.place) not in known])
     return Report(
         batches=refold.seen,
         writers=refold.writers,
@@ -65,6 +71,15 @@ def verify_replica(reader: Reader, mesh: MeshId, trust: Trust, progress: Progres
         differences=tuple(differences.kept),
         found=differences.count,
     )
+
+
+def refold_replica(reader: Reader, mesh: MeshId, trust: Trust) -> tuple[MemoryReplica, bool]:
+    """All that follows from the log, made again; and whether the log could be read as a whole."""
+    stored = Tolerant(reader)
+    refold = _Refold(stored, mesh, trust)
+    refold.run(_quiet)
+    in_log = any(table in (Table.BATCHES, Table.CERTIFICATES) for table, _ in stored.damaged)
+    return refold.made, not in_log and not refold.faults
 
 
 def _quiet(done: int, total: int) -> None:
@@ -78,7 +93,7 @@ class _Some:
         self.kept: list[Difference] = []
         self.count = 0
 
-    def add_all(self, more: "Iterator[Difference] | list[Difference]") -> None:
+    def add_all(self, more: list[Difference]) -> None:
         for difference in more:
             self.count += 1
             if self.count <= DIFFERENCES_MAX:

@@ -28,8 +28,8 @@ from mesh.runtime.identity import Identity, load_node
 from mesh.runtime.trust import KeyTrust
 from mesh.storage.copies import copy_file, copy_live, read_only
 from mesh.storage.environment import LEDGER_TABLES, LmdbReplica
-from mesh.storage.files import LOCK_NAME, DirectoryLock, replace_file, sync_directory
-from mesh.storage.opening import DATA_NAME, Shape, verify_structure
+from mesh.storage.files import DATA_NAME, LOCK_NAME, DirectoryLock, replace_file, sync_directory
+from mesh.storage.opening import Shape, verify_structure
 
 LEDGER = Path("data") / "ledger"
 CARD = "backup.json"

@@ -21,8 +21,17 @@ WARNINGS = (
     "ledger.skew",
     "member.conflict",
     "member.down",
+    "storage.mended",
 )
-ERRORS = ("storage.failed", "storage.soft", "member.copied", "ledger.era", "listener.error")
+ERRORS = (
+    "storage.failed",
+    "storage.soft",
+    "storage.damaged",
+    "storage.unequal",
+    "member.copied",
+    "ledger.era",
+    "listener.error",
+)
 
 
 async def keep_journal(node: Node) -> None:

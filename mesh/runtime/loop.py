@@ -84,6 +84,11 @@ class Loop:
         if self.peer.deadline() < self._sleeping_until:
             self._wake.set()
 
+    def tell_soon(self, event: Event) -> None:
+        """Hand an event to the peer once nobody reads any more: with the event that is under way, or at the next tick."""
+        self._events.append(event)
+        self._wake.set()
+
     async def run_ticks(self) -> None:
         """Tell the peer whenever a deadline has passed, until cancelled."""
         while True:
@@ -91,7 +96,7 @@ class Loop:
             self._sleeping_until = self.peer.deadline()
             with trio.move_on_after(max(0.0, self._sleeping_until - self.clock.now())):
                 await self._wake.wait()
-            if self.clock.now() >= self.peer.deadline():
+            if self._events or self.clock.now() >= self.peer.deadline():
                 self.tell(Tick())
             await trio.lowlevel.checkpoint()
 

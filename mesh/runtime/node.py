@@ -28,6 +28,7 @@ from mesh.runtime.loop import Loop
 from mesh.runtime.meter import SliceMeter, quantiles
 from mesh.runtime.rows import CatchUp, Health, LoopHealth, MemberRow, Receipt, StateRow
 from mesh.runtime.sightings import Sightings, member_row, owner_name
+from mesh.storage.readers import Reading
 from mesh.transport.prefixed import PrefixedStream
 
 WRITE_TIMEOUT_S = 20.0  # !CHAOS waits this long for a remote call; a disk that takes longer is as good as broken.
@@ -68,6 +69,8 @@ class Node:
         self.meter = SliceMeter()
         self.reading_turn = trio.Lock()  # Long reads take one slice per turn of the loop, however many they are.
         self._token = (-1, "")
+        self.notes: tuple[str, ...] = ()  # What was done to the files when they were opened.
+        self.look_at_disk: Callable[[], Reading] = lambda: Reading(0, 0, 0)
         self.on_http: OnHttp = turn_away
 
     @property
@@ -152,6 +155,7 @@ class Node:
             fingerprint = read_fingerprint(reader)
             context = Context(read_lines(reader))
         members = self.loop.peer.roster.members()
+        reading = self.look_at_disk()
         return Health(
             name=self.name,
             node=self.identity.node.hex(),
@@ -167,6 +171,10 @@ class Node:
             held=sum(line.have.number - line.applied.number for line in context.lines.values()),
             catching_up=self.catching_up(),
             loop=LoopHealth(*map(quantiles, (self.meter.steps, self.meter.turns, self.meter.pauses))),
+            readers=reading.readers,
+            reader_lag=reading.lag,
+            damaged=self.loop.peer.repair.wanted,
+            scrubs=self.loop.peer.scrub.walks,
         )
 
     def catching_up(self) -> CatchUp | None:

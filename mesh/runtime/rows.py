@@ -7,9 +7,14 @@ from msgspec import Struct
 
 from mesh.runtime.meter import Quantiles
 
+STORAGE_TOPIC = "storage"  # Of a node's own board, while its disk takes no writes.
+
 
 class MemberRow(Struct, frozen=True):
-    """One member as this node sees it. `standing` is alive, suspect, down or left; `since` seconds since 1970."""
+    """One member as this node sees it. `standing` is alive, suspect, down or left; `since` seconds since 1970.
+
+    `storage` is empty, or says that the member's disk is `read-only` or `failing`, as last heard from it.
+    """
 
     node: str
     name: str
@@ -20,6 +25,7 @@ class MemberRow(Struct, frozen=True):
     boot: int
     me: bool
     accuser: str | None
+    storage: str = ""
 
 
 class StateRow(Struct, frozen=True):
@@ -58,7 +64,11 @@ class LoopHealth(Struct, frozen=True):
 
 
 class Health(Struct, frozen=True):
-    """How this node is. `fingerprint` and `token` are of one committed state; `catching_up` is None while little is missing."""
+    """How this node is. `fingerprint` and `token` are of one committed state; `catching_up` is None while little is missing.
+
+    `storage` is ok, or says what is wrong with the disk. `readers` have the ledger's file open, the oldest of them
+    `reader_lag` commits behind; `damaged` rows are asked back from peers; `scrubs` parts of the file were read and compared.
+    """
 
     name: str
     node: str
@@ -74,6 +84,10 @@ class Health(Struct, frozen=True):
     held: int
     catching_up: CatchUp | None = None
     loop: LoopHealth = LoopHealth()
+    readers: int = 0
+    reader_lag: int = 0
+    damaged: int = 0
+    scrubs: int = 0
 
 
 class Receipt(Struct, frozen=True):

@@ -9,7 +9,7 @@ from mesh.gossip.roster import Member
 from mesh.ids import NodeId, short
 from mesh.messages import Standing
 from mesh.peer import Peer
-from mesh.runtime.rows import MemberRow, StateRow
+from mesh.runtime.rows import STORAGE_TOPIC, MemberRow, StateRow
 
 
 def word(standing: Standing) -> str:
@@ -30,7 +30,16 @@ def member_row(peer: Peer, member: Member) -> MemberRow:
         boot=claim.boot.count,
         me=claim.node == peer.roster.me,
         accuser=owner_name(peer, accusation.accuser) if accusation is not None else None,
+        storage=_storage_of(peer, claim.node),
     )
+
+
+def _storage_of(peer: Peer, node: NodeId) -> str:
+    """What a member last said of its disk."""
+    board = peer.boards.owners().get(node)
+    item = board.items.get(STORAGE_TOPIC) if board is not None else None
+    said = read_item(item) if item is not None else None
+    return str(said.get("status", "")) if isinstance(said, dict) else ""
 
 
 def owner_name(peer: Peer, node: NodeId) -> str:

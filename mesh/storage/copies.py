@@ -19,8 +19,8 @@ from mesh.crdt.replica import Reader
 from mesh.errors import StorageError
 from mesh.storage.environment import Snapshot
 from mesh.storage.faults import explained
-from mesh.storage.files import sync_directory
-from mesh.storage.opening import DATA_NAME, Shape, open_tables, verify_structure
+from mesh.storage.files import DATA_NAME, sync_directory, sync_file
+from mesh.storage.opening import Shape, open_tables, verify_structure
 
 
 @contextmanager
@@ -32,9 +32,9 @@ def read_only(path: Path, shape: Shape) -> Iterator[Reader]:
     _check_presence(path)
     verify_structure(path)
     with _environment(path, shape, lock=False) as environment, _explaining(path):
-        databases = open_tables(path, environment, shape)
+        tables = open_tables(path, environment, shape)
         with environment.begin() as reading:
-            yield Snapshot(reading, databases)
+            yield Snapshot(reading, tables)
 
 
 def copy_live(source: Path, target: Path, shape: Shape) -> None:
@@ -47,7 +47,7 @@ def copy_live(source: Path, target: Path, shape: Shape) -> None:
         open_tables(source, environment, shape)
         environment.copy(str(target), compact=True)
     with _explaining(target):
-        _sync_file(target / DATA_NAME)
+        sync_file(target / DATA_NAME)
         sync_directory(target)
 
 
@@ -88,11 +88,3 @@ def _explaining(path: Path) -> Iterator[None]:
         yield
     except (lmdb.Error, OSError) as problem:
         raise explained(problem, path) from problem
-
-
-def _sync_file(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -6,6 +6,7 @@ Invariant: a file written here is there whole or as it was before; a lock is hel
 import errno
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -13,12 +14,22 @@ from mesh.errors import StorageError
 from mesh.storage.faults import explained
 
 LOCK_NAME = "in-use"
+DATA_NAME = "data.mdb"
 PID_BYTES_MAX = 32
 
 
 def sync_directory(directory: Path) -> None:
     """Make the names in `directory` durable."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_file(path: Path) -> None:
+    """Make the bytes of a file that was written elsewhere durable."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
@@ -55,8 +66,27 @@ class DirectoryLock:
             raise explained(problem, directory) from problem
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as problem:
+            holder = os.pread(descriptor, PID_BYTES_MAX, 0).decode("ascii", "replace").strip()
+            os.close(descriptor)
+            raise _refusal(problem, directory, holder) from problem
+        with suppress(OSError):  # A full disk: the lock holds all the same, and only the name of its holder is missing.
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
+        return cls(descriptor)
+
+    @classmethod
+    def take_read_only(cls, directory: Path) -> Self | None:
+        """Lock a directory that can't be written. None: it has no lock file, so no node has ever opened it for writing here.
+
+        Raises StorageError that names the process which holds it already.
+        """
+        try:
+            descriptor = os.open(directory / LOCK_NAME, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as problem:
             holder = os.pread(descriptor, PID_BYTES_MAX, 0).decode("ascii", "replace").strip()
             os.close(descriptor)

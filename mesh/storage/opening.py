@@ -20,22 +20,27 @@ from msgspec import Struct
 from mesh.crdt.replica import Table
 from mesh.errors import StorageError
 from mesh.ids import MeshId
-from mesh.storage.faults import RESTORE, UnreadableFile, explained
-from mesh.storage.files import sync_directory
+from mesh.storage.faults import MAKE_WRITABLE, RESTORE, UnreadableFile, explained
+from mesh.storage.files import DATA_NAME, sync_directory
+from mesh.storage.migrations import SCHEMA, Databases, Migration, keep_copy, migrate
+from mesh.storage.seals import Seals
 
-SCHEMA = 1  # Grows whenever an older program would misread the tables.
 MAP_BYTES = (
     64 << 30
 )  # An address reservation, not space: never resized in normal life, because resizing ends every reader.
 READERS_MAX = 2048  # Reader slots in the sparse lock file; a killed process leaves its slots until the next open.
+VERIFIED_BYTES_MAX = (
+    256 << 20
+)  # Walked at each opening, some 11 ms per MB; of a larger ledger only its length is checked.
 SPARE_READERS = 8  # Read transactions kept for reuse; overlays and queries nest a few deep.
-DATA_NAME = "data.mdb"
+
+LMDB_MAGIC = (0xBEEFC0DE).to_bytes(4, "little")
 
 _MARK = b"about"  # A database of this package's own: what the file is, and whose.
 _SCHEMA_KEY = b"schema"
 _MESH_KEY = b"mesh"
 
-Databases: TypeAlias = "dict[Table, lmdb._Database]"
+Tables: TypeAlias = "tuple[Databases, Seals | None]"  # A file of schema 1 has no seals; it is only read.
 
 
 class Shape(Struct, frozen=True):
@@ -47,10 +52,18 @@ class Shape(Struct, frozen=True):
     map_bytes: int = MAP_BYTES
 
 
-def open_environment(path: Path, shape: Shape) -> tuple[lmdb.Environment, Databases]:
+class Opened(Struct, frozen=True):
+    """An open file. `migration` says what was done to one of an older schema."""
+
+    environment: lmdb.Environment
+    tables: Tables
+    migration: Migration | None
+
+
+def open_environment(path: Path, shape: Shape) -> Opened:
     """Open the file in directory `path`, or make it. Raises StorageError; a durable file is then as it was."""
     try:
-        if not shape.durable:
+        if not shape.durable or _size(path) <= VERIFIED_BYTES_MAX:
             verify_structure(path)
         return _open(path, shape)
     except UnreadableFile:
@@ -60,16 +73,16 @@ def open_environment(path: Path, shape: Shape) -> tuple[lmdb.Environment, Databa
         return _open(path, shape)
 
 
-def _open(path: Path, shape: Shape) -> tuple[lmdb.Environment, Databases]:
+def _open(path: Path, shape: Shape) -> Opened:
     fresh = not _size(path)
     try:
         environment = _environment(path, shape)
     except (lmdb.Error, OSError) as problem:
-        raise explained(problem, path) from problem
+        raise _is_newer_format(path) or explained(problem, path) from problem
     try:
         _check_length(path, environment)
         environment.reader_check()
-        databases = _recognise(path, environment, shape)
+        opened = _recognise(path, environment, shape)
         if fresh:
             sync_directory(path)
             sync_directory(path.parent)
@@ -79,7 +92,37 @@ def _open(path: Path, shape: Shape) -> tuple[lmdb.Environment, Databases]:
     except StorageError:
         environment.close()
         raise
-    return environment, databases
+    return opened
+
+
+def open_read_only(path: Path, shape: Shape) -> tuple[lmdb.Environment, Tables]:
+    """Open the file in directory `path`, which nobody can write to. Raises StorageError."""
+    if not _size(path):
+        raise StorageError(f"{path} holds no database yet, and it can't be written. {MAKE_WRITABLE}")
+    if newer := _is_newer_format(path):
+        raise newer
+    verify_structure(path)
+    try:
+        environment = lmdb.open(
+            str(path),
+            readonly=True,
+            lock=False,  # The lock file can't be written either, and whoever could write would hold our own lock.
+            create=False,
+            map_size=shape.map_bytes,
+            max_dbs=len(shape.tables) + 1,
+            max_spare_txns=SPARE_READERS,
+            lib_version=0,
+        )
+    except (lmdb.Error, OSError) as problem:
+        raise explained(problem, path) from problem
+    try:
+        return environment, open_tables(path, environment, shape)
+    except lmdb.Error as problem:
+        environment.close()
+        raise explained(problem, path) from problem
+    except StorageError:
+        environment.close()
+        raise
 
 
 def _environment(path: Path, shape: Shape) -> lmdb.Environment:
@@ -104,6 +147,21 @@ def _size(path: Path) -> int:
         raise explained(problem, path) from problem
 
 
+def _is_newer_format(path: Path) -> StorageError | None:
+    """What to say of a file in the format of LMDB 1.0; None for any other. Its first page has the magic 8 bytes later."""
+    try:
+        with open(path / DATA_NAME, "rb") as file:
+            start = file.read(32)
+    except OSError as problem:
+        return explained(problem, path)
+    if start[16:20] == LMDB_MAGIC or start[24:28] != LMDB_MAGIC:
+        return None
+    return StorageError(
+        f"{path / DATA_NAME} is in the format of LMDB 1.0, and the mesh reads and writes that of LMDB 0.9. Nothing was changed. "
+        "Some other program made it: give this node a directory of its own."
+    )
+
+
 def _check_length(path: Path, environment: lmdb.Environment) -> None:
     """A file may rightly end before its last page if that one was given up unwritten; the verifier knows the difference."""
     wanted = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
@@ -125,8 +183,10 @@ def verify_structure(path: Path) -> None:
         raise UnreadableFile(f"{path / DATA_NAME} is damaged or cut short ({problems[0]}). {RESTORE}")
 
 
-def _recognise(path: Path, environment: lmdb.Environment, shape: Shape) -> Databases:
-    """Open the tables, in one transaction with the check of whose they are."""
+def _recognise(path: Path, environment: lmdb.Environment, shape: Shape) -> Opened:
+    """Open the tables, in one transaction with the check of whose they are and with the migration of an older schema."""
+    before = _older_schema(path, environment, shape)
+    copy = keep_copy(path, environment, before) if before and shape.durable else None
     with environment.begin(write=True) as change:
         fresh = change.stat()["entries"] == 0
         mark = environment.open_db(_MARK, txn=change)
@@ -134,36 +194,62 @@ def _recognise(path: Path, environment: lmdb.Environment, shape: Shape) -> Datab
             change.put(_SCHEMA_KEY, str(SCHEMA).encode(), db=mark)
             change.put(_MESH_KEY, shape.mesh, db=mark)
         _check_mark(path, change.get(_SCHEMA_KEY, db=mark), change.get(_MESH_KEY, db=mark), shape.mesh)
-        return {table: environment.open_db(table.encode(), txn=change) for table in shape.tables}
+        databases = {table: environment.open_db(table.encode(), txn=change) for table in shape.tables}
+        if before:
+            migrate(change, databases, shape.mesh, before)
+            change.put(_SCHEMA_KEY, str(SCHEMA).encode(), db=mark)
+    migration = Migration(before, SCHEMA, str(copy or "")) if before else None
+    return Opened(environment, (databases, Seals(shape.mesh)), migration)
 
 
-def open_tables(path: Path, environment: lmdb.Environment, shape: Shape) -> Databases:
+def _older_schema(path: Path, environment: lmdb.Environment, shape: Shape) -> int:
+    """The schema of a file that has to be migrated; 0 for any other. Raises StorageError where the file is not ours."""
+    try:
+        mark = environment.open_db(_MARK, create=False)
+    except lmdb.NotFoundError:
+        return 0
+    with environment.begin() as reading:
+        schema = _check_mark(path, reading.get(_SCHEMA_KEY, db=mark), reading.get(_MESH_KEY, db=mark), shape.mesh)
+    return schema if schema < SCHEMA else 0
+
+
+def open_tables(path: Path, environment: lmdb.Environment, shape: Shape) -> Tables:
     """The tables of a file that is open for reading alone. Raises StorageError where it is not what `shape` says."""
     try:
         mark = environment.open_db(_MARK, create=False)
+    except lmdb.NotFoundError:
+        raise _foreign(path) from None
+    with environment.begin() as reading:
+        schema = _check_mark(path, reading.get(_SCHEMA_KEY, db=mark), reading.get(_MESH_KEY, db=mark), shape.mesh)
+    try:
         databases = {table: environment.open_db(table.encode(), create=False) for table in shape.tables}
     except lmdb.NotFoundError as problem:
         raise UnreadableFile(f"{path / DATA_NAME} is damaged: a table is missing ({problem}). {RESTORE}") from problem
-    with environment.begin() as reading:
-        _check_mark(path, reading.get(_SCHEMA_KEY, db=mark), reading.get(_MESH_KEY, db=mark), shape.mesh)
-    return databases
+    return databases, Seals(shape.mesh) if schema > 1 else None
 
 
-def _check_mark(path: Path, schema: bytes | None, mesh: bytes | None, wanted: MeshId) -> None:
+def _check_mark(path: Path, schema: bytes | None, mesh: bytes | None, wanted: MeshId) -> int:
+    """The file's schema. Raises StorageError where it is none that can be read here, or of another mesh."""
     if schema is None or mesh is None:
+        raise _foreign(path)
+    found = schema.decode("utf-8", "replace")
+    if not found.isdecimal() or not 1 <= int(found) <= SCHEMA:
         raise StorageError(
-            f"{path} holds an LMDB database that is not of the mesh. Give this node a directory of its own."
-        )
-    if schema != str(SCHEMA).encode():
-        found = schema.decode("utf-8", "replace")
-        raise StorageError(
-            f"{path} has schema {found}, and this program reads schema {SCHEMA}. Run the version of the mesh that wrote it."
+            f"{path} has schema {found}, and this program reads schemas 1 to {SCHEMA}. "
+            "Nothing was changed. Run the version of the mesh that wrote it, or a newer one."
         )
     if mesh != wanted:
         raise StorageError(
             f"{path} belongs to mesh {mesh.hex()}, and this node to mesh {wanted.hex()}. "
             "Give this node a directory of its own, or start it in the mesh that the directory belongs to."
         )
+    return int(found)
+
+
+def _foreign(path: Path) -> StorageError:
+    return StorageError(
+        f"{path} holds an LMDB database that is not of the mesh. Give this node a directory of its own."
+    )
 
 
 def _set_aside(path: Path) -> None:

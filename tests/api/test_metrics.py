@@ -25,6 +25,9 @@ async def test_a_node_tells_what_it_holds_and_that_it_lacks_nothing(tmp_path: Pa
     assert "mesh_writers 0.0" in lines
     assert "mesh_applied_batches_total 0.0" in lines
     assert "mesh_missing_batches 0.0" in lines
+    assert "mesh_storage_reader_lag 0.0" in lines
+    assert "mesh_storage_damaged_rows 0.0" in lines
+    assert "mesh_storage_scrubs_total 0.0" in lines
 
 
 async def test_requests_members_and_batches_are_counted(tmp_path: Path) -> None:

@@ -1,12 +1,20 @@
 """A node's files from the command line: verified, kept, put back."""
 
 import json
+import shutil
+import sys
 from pathlib import Path
 
 import pytest
+import trio
 
 from mesh.cli.main import outcome
+from mesh.client.client import MeshClient
+from mesh.demo.processes import peers, seeds_for
+from mesh.demo.readings import wait_for_agreement, wait_for_everybody
 from tests.runtime.meshes import make_folders, put, running
+
+PATIENCE_S = 60.0
 
 pytestmark = pytest.mark.live
 
@@ -30,6 +38,52 @@ async def test_verify_backup_and_recover(tmp_path: Path, capsys: pytest.CaptureF
     assert "ledger.replaced-1" in capsys.readouterr().out
     assert outcome(["verify", folder]) == 0
     assert "whole: 1 batches" in capsys.readouterr().out
+
+
+async def test_a_preview_says_what_a_living_peer_has_beyond_the_backup_and_all_of_it_comes_back(tmp_path: Path) -> None:
+    """Real processes from end to end: backup, more writes, a lost disk, a preview against a peer, recovery."""
+    async with peers(tmp_path, ["a", "b"]) as (a, b), MeshClient([a.url]) as at_a, MeshClient([b.url]) as at_b:
+        clients = {"a": at_a, "b": at_b}
+        assert await wait_for_everybody(clients, 2, PATIENCE_S)
+        await at_a.put("variable", "kept", {"value": 1})
+        await at_a.put("variable", "changed", {"value": 1})
+        await at_a.put("variable", "buried", {"value": 1})
+        await mesh("backup", tmp_path / "a", tmp_path / "backup")
+        await at_a.put("variable", "changed", {"value": 2})
+        await at_a.bury("variable", "buried")
+        await at_a.put("variable", "lost", {"value": 3})
+        assert await wait_for_agreement(clients)
+        wanted = (await at_b.health()).fingerprint
+        await a.stop()
+        said = json.loads(
+            await mesh("recover", tmp_path / "backup", tmp_path / "a", "--preview", "--at", b.url, "--json")
+        )
+        peer = said["peer"]
+        assert (peer["peer"], peer["lacking"], peer["own"], peer["ahead"]) == ("b", 3, 3, 0)
+        assert peer["missing"] == ["variable/lost"]
+        assert peer["changed"] == ["variable/changed"]
+        assert peer["extra"] == ["variable/buried"]
+        told = await mesh("recover", tmp_path / "backup", tmp_path / "a", "--preview", "--at", b.url)
+        assert "variable/lost: not in the backup" in told
+        assert "b has 3 batches that the backup lacks, 3 of them this node's own" in told
+        shutil.rmtree(tmp_path / "a" / "data")
+        await mesh("recover", tmp_path / "backup", tmp_path / "a")
+        await a.start(seeds_for(a, [a, b]))
+        async with MeshClient([a.url]) as again:
+            clients["a"] = again
+            assert await wait_for_everybody(clients, 2, PATIENCE_S)
+            assert await wait_for_agreement(clients)
+            assert (await again.health()).fingerprint == wanted
+            await again.put("variable", "after", {"value": 4})
+            assert await wait_for_agreement(clients)
+            assert (await again.health()).writers == 2, "it writes under a new identity"
+
+
+async def mesh(*words: object) -> str:
+    done = await trio.run_process(
+        [sys.executable, "-c", "from mesh.cli import main; main()", *map(str, words)], capture_stdout=True
+    )
+    return done.stdout.decode()
 
 
 async def test_damage_is_named_and_ends_with_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

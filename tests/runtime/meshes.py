@@ -13,7 +13,9 @@ from mesh.runtime.identity import create_mesh, create_node
 from mesh.runtime.node import Node, Options
 from mesh.runtime.start import open_node
 
-QUICK = Config(GossipConfig(probe_interval_s=0.2, probe_timeout_s=0.1, suspicion_factor=2.0, redial_interval_s=0.5))
+QUICK = Config(
+    gossip=GossipConfig(probe_interval_s=0.2, probe_timeout_s=0.1, suspicion_factor=2.0, redial_interval_s=0.5)
+)
 PATIENCE_S = 20.0  # For a machine under load; nothing waits this long where things work.
 
 
@@ -25,12 +27,12 @@ def make_folders(place: Path, *names: str) -> None:
 
 
 @asynccontextmanager
-async def running(place: Path, *names: str) -> AsyncIterator[list[Node]]:
+async def running(place: Path, *names: str, config: Config = QUICK) -> AsyncIterator[list[Node]]:
     """Nodes that have met each other."""
     async with AsyncExitStack() as stack:
         nodes: list[Node] = []
         for name in names:
-            options = Options(seeds=tuple(node.address for node in nodes[:1]), config=QUICK)
+            options = Options(seeds=tuple(node.address for node in nodes[:1]), config=config)
             nodes.append(await stack.enter_async_context(open_node(place / name, options)))
         await until(lambda: all(node.health().reachable == len(names) for node in nodes))
         yield nodes

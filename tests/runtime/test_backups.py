@@ -13,7 +13,7 @@ import trio
 from mesh.errors import StorageError, UsageError
 from mesh.runtime.backups import CARD, LEDGER, make_backup, preview_restore, restore_backup, verify_node
 from mesh.runtime.node import Node
-from mesh.storage.opening import DATA_NAME
+from mesh.storage.files import DATA_NAME
 from tests.runtime.meshes import make_folders, put, running, until
 
 pytestmark = pytest.mark.live

@@ -1,6 +1,10 @@
 """Faults hit whom they say, when they say."""
 
+from mesh.crdt.fingerprint import read_fingerprint
+from mesh.crdt.verify import verify_replica
+from sim.node import MESH
 from sim.scenario import Crash, Heal, LyingDisk, Partition, Restart
+from sim.trust import CheapTrust
 from tests.sim.mesh import Listening, scenario
 
 
@@ -46,6 +50,20 @@ def test_a_mass_restart_gives_everybody_a_second_life() -> None:
     assert not any(node.up for node in listening.nodes)
     listening.world.run(13)
     assert [node.life for node in listening.nodes] == [2] * 4
+
+
+def test_a_rotten_disk_is_noticed_and_mended() -> None:
+    listening = Listening(scenario(faults=[{"kind": "bit-rot", "at_s": 20, "count": 2, "restart_after_s": 1}]))
+    listening.world.run(20.5)
+    assert sum(node.up for node in listening.nodes) == 2
+    prints = {read_fingerprint(node.disk.replica) for node in listening.nodes}
+    assert len(prints) > 1
+    listening.world.run(60)
+    assert listening.count("storage.unequal") > 0
+    assert listening.count("storage.mended") == 2
+    assert len({read_fingerprint(node.disk.replica) for node in listening.nodes}) == 1
+    trust = CheapTrust("x")
+    assert all(verify_replica(node.disk.replica, MESH, trust).is_whole for node in listening.nodes)
 
 
 def test_a_fault_is_a_value() -> None:

@@ -45,7 +45,7 @@ def test_the_kernel_and_lmdb_are_understood_alike(number: int, todo: str) -> Non
     [
         (lmdb.MapFullError("mdb_put"), "with a larger map"),
         (lmdb.PanicError("mdb_txn_begin"), "Restart the node"),
-        (lmdb.ReadersFullError("mdb_txn_begin"), "Restart the node"),
+        (lmdb.ReadersFullError("mdb_txn_begin"), "try again"),
         (lmdb.BadValsizeError("mdb_put"), "1 to 511 bytes"),
         (lmdb.CorruptedError("mdb_get"), "restore a backup"),
         (lmdb.Error("without a number"), "restart the node"),

@@ -54,7 +54,7 @@ def _raw(path: Path, change: Callable[[lmdb.Environment, lmdb.Transaction], obje
 def test_another_schema_is_refused_by_both_numbers(tmp_path: Path) -> None:
     opened(tmp_path).close()
     _raw(tmp_path, lambda env, txn: txn.put(b"schema", b"77", db=env.open_db(b"about", txn=txn)))
-    with pytest.raises(StorageError, match="has schema 77, and this program reads schema 1"):
+    with pytest.raises(StorageError, match="has schema 77, and this program reads schemas 1 to 2"):
         opened(tmp_path)
 
 
