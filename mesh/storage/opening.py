@@ -1,7 +1,7 @@
 """How an LMDB file is opened, checked, and recognised as this mesh's own.
 
-Invariant: no page beyond the end of the file is ever mapped for reading (that kills the process), and a file of another mesh or
-another schema is left untouched.
+Invariant: no page beyond the end of the file is ever mapped for reading (that kills the process), a file of another mesh or
+another schema is left untouched, and a file is in its place with all its tables or not at all: a new one is made beside it.
 
 Durable files (the ledger) use LMDB's default: data and meta page are synced in each commit. Soft files (the boards) use
 `metasync=False`: the data is synced before the meta page is written, and the meta page with the next commit. So a power cut may
@@ -10,6 +10,7 @@ verified whole before it is opened, and one that does not pass is set aside and 
 """
 
 import os
+import shutil
 from pathlib import Path
 from typing import TypeAlias
 
@@ -33,6 +34,8 @@ VERIFIED_BYTES_MAX = (
     256 << 20
 )  # Walked at each opening, some 11 ms per MB; of a larger ledger only its length is checked.
 SPARE_READERS = 8  # Read transactions kept for reuse; overlays and queries nest a few deep.
+DATA_NAME = "data.mdb"
+MAKING_NAME = "making"
 
 LMDB_MAGIC = (0xBEEFC0DE).to_bytes(4, "little")
 
@@ -74,8 +77,9 @@ def open_environment(path: Path, shape: Shape) -> Opened:
 
 
 def _open(path: Path, shape: Shape) -> Opened:
-    fresh = not _size(path)
     try:
+        if not _size(path):
+            _make(path, shape)
         environment = _environment(path, shape)
     except (lmdb.Error, OSError) as problem:
         raise _is_newer_format(path) or explained(problem, path) from problem
@@ -83,9 +87,6 @@ def _open(path: Path, shape: Shape) -> Opened:
         _check_length(path, environment)
         environment.reader_check()
         opened = _recognise(path, environment, shape)
-        if fresh:
-            sync_directory(path)
-            sync_directory(path.parent)
     except (lmdb.Error, OSError) as problem:
         environment.close()
         raise explained(problem, path) from problem
@@ -123,6 +124,23 @@ def open_read_only(path: Path, shape: Shape) -> tuple[lmdb.Environment, Tables]:
     except StorageError:
         environment.close()
         raise
+
+
+def _make(path: Path, shape: Shape) -> None:
+    """Make the file in a directory of its own and move it into its place: a power cut would else leave one that can't be opened."""
+    making = path / MAKING_NAME
+    shutil.rmtree(making, ignore_errors=True)
+    making.mkdir(mode=0o700)
+    environment = _environment(making, shape)
+    try:
+        _recognise(making, environment, shape)
+        environment.sync(True)
+    finally:
+        environment.close()
+    os.replace(making / DATA_NAME, path / DATA_NAME)
+    sync_directory(path)
+    sync_directory(path.parent)
+    shutil.rmtree(making, ignore_errors=True)
 
 
 def _environment(path: Path, shape: Shape) -> lmdb.Environment:
