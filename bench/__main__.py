@@ -1,7 +1,8 @@
-"""`python -m bench [GROUP …] [--json]`: measure, and print a line per figure."""
+"""`python -m bench [GROUP …] [--json] [--cycles N] [--minutes M] [--seed N]`: measure, and print a line per figure."""
 
 import argparse
 import sys
+from collections.abc import Iterator
 from itertools import chain
 
 import msgspec
@@ -9,13 +10,7 @@ import msgspec
 from bench import api, durability, ledger, loop, past, reconcile
 from bench.measure import Measure
 
-GROUPS = {
-    "ledger": lambda: chain(ledger.measures(), reconcile.measures()),
-    "api": api.measures,
-    "loop": loop.measures,
-    "durability": durability.measures,
-    "past": past.measures,
-}
+GROUPS = ("ledger", "api", "loop", "durability", "past")
 
 
 def main() -> int:
@@ -23,14 +18,31 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure the mesh.")
     parser.add_argument("groups", nargs="*", metavar="GROUP", help=", ".join(GROUPS))
     parser.add_argument("--json", action="store_true", help="one JSON object per line")
+    parser.add_argument("--cycles", type=int, default=durability.CYCLES, help="lives of a peer, in `durability`")
+    parser.add_argument(
+        "--minutes", type=float, default=durability.FOREVER, help="no new life after that, in `durability`"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="of the moments of the kills, in `durability`")
     chosen = parser.parse_args()
     unknown = [group for group in chosen.groups if group not in GROUPS]
     if unknown:
         parser.error(f"there is no group {unknown[0]!r}; there are {', '.join(GROUPS)}")
     for group in chosen.groups or GROUPS:
-        for measure in GROUPS[group]():
+        for measure in _measures(group, chosen):
             print(_line(measure, chosen.json), flush=True)
     return 0
+
+
+def _measures(group: str, chosen: argparse.Namespace) -> Iterator[Measure]:
+    match group:
+        case "ledger":
+            return chain(ledger.measures(), reconcile.measures())
+        case "api":
+            return api.measures()
+        case "loop":
+            return loop.measures()
+        case _:
+            return durability.measures(chosen.cycles, chosen.minutes, chosen.seed)
 
 
 def _line(measure: Measure, as_json: bool) -> str:

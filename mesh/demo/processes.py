@@ -4,8 +4,6 @@ Invariant: every process started here has ended when the context ends, and a pee
 """
 
 import json
-import os
-import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -82,9 +80,9 @@ class PeerProcess:
         return line
 
     def kill(self) -> None:
-        """End it without warning, as a power cut of its machine would."""
+        """End it without warning, as a power cut of its machine would. Nothing happens where it has ended."""
         assert self._process is not None
-        os.kill(self._process.pid, signal.SIGKILL)
+        self._process.kill()
 
     async def stop(self) -> None:
         """Ask it to leave, and wait; kill it if it does not."""
