@@ -41,6 +41,8 @@ def _measures(group: str, chosen: argparse.Namespace) -> Iterator[Measure]:
             return api.measures()
         case "loop":
             return loop.measures()
+        case "past":
+            return past.measures()
         case _:
             return durability.measures(chosen.cycles, chosen.minutes, chosen.seed)
 

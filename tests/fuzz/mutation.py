@@ -1,4 +1,4 @@
-"""Bytes that are nearly right: msgpack changed in its structure, in single bytes, or in both.
+"""Bytes that are nearly right: msgpack or JSON changed in its structure, in single bytes, or in both.
 
 Invariant: the same random source gives the same bytes.
 """
@@ -12,6 +12,7 @@ ODD = (
     *("", "\0", "x" * 300, b"", b"\0" * 16, b"\xff" * 32, [], [[]], {}, {"": ""}),
 )
 STRUCTURAL_OF_TEN = 7
+TEXTS = (b"{", b"[")  # How JSON begins where it is more than one number; no message of ours does.
 
 
 def mutated(rng: Random, raw: bytes) -> bytes:
@@ -24,6 +25,8 @@ def mutated(rng: Random, raw: bytes) -> bytes:
 
 
 def _split(raw: bytes) -> tuple[bytes, bytes]:
+    if raw[:1] in TEXTS:
+        return b"", raw
     try:
         msgspec.msgpack.decode(raw)
     except (msgspec.MsgspecError, UnicodeError):
@@ -32,9 +35,9 @@ def _split(raw: bytes) -> tuple[bytes, bytes]:
 
 
 def _changed_structure(rng: Random, body: bytes) -> bytes:
+    form = msgspec.json if body[:1] in TEXTS else msgspec.msgpack
     try:
-        value = msgspec.msgpack.decode(body)
-        return msgspec.msgpack.encode(_changed(rng, value))
+        return form.encode(_changed(rng, form.decode(body)))
     except (msgspec.MsgspecError, UnicodeError, RecursionError, OverflowError, TypeError, ValueError):
         return body  # The bytes were changed before, and are no msgpack any more.
 
@@ -49,11 +52,24 @@ def _changed(rng: Random, value: object) -> object:
                 return [*value[:at], value[at], *value[at:]]
             case _:
                 return [*value[:at], _changed(rng, value[at]), *value[at + 1 :]]
+    if isinstance(value, dict) and value and rng.randrange(8):
+        return _changed_object(rng, value)
     if isinstance(value, bytes) and value and rng.randrange(4):  # Often msgpack again.
         return _changed_structure(rng, value) if rng.randrange(2) else _changed_bytes(rng, value)
     if isinstance(value, int) and rng.randrange(2):
         return value + rng.choice((-1, 1))
     return rng.choice(ODD)
+
+
+def _changed_object(rng: Random, value: dict[object, object]) -> object:
+    name = rng.choice(list(value))
+    match rng.randrange(12):
+        case 0:
+            return {key: item for key, item in value.items() if key != name}
+        case 1:
+            return {**value, f"{name}x": value[name]}
+        case _:
+            return {**value, name: _changed(rng, value[name])}
 
 
 def _changed_bytes(rng: Random, body: bytes) -> bytes:

@@ -22,6 +22,7 @@ from mesh.wire import decode_frame, decode_packet, encode_frame, encode_packet
 from sim.trust import CheapTrust, certificate_for
 from tests.crdt.explorer import world
 from tests.crdt.site import MESH, Pen, Site, put
+from tests.fuzz.doors import DOORS, door_corpus
 from tests.fuzz.mutation import mutated
 
 NODE = NodeId(b"a node that says")
@@ -82,13 +83,16 @@ def proof(raw: bytes) -> None:
             check_proof(read_proof(given), MESH, CheapTrust("a"))
 
 
-TARGETS: dict[str, Callable[[bytes], None]] = {
+CORE: dict[str, Callable[[bytes], None]] = {
     target.__name__: target for target in (frame, packet, content, row, delta, ledger, proof)
 }
+TARGETS = {**CORE, **DOORS}
 
 
 def corpus(name: str) -> list[bytes]:
     """What an honest peer says to a target: where the fuzzers begin."""
+    if name in DOORS:
+        return door_corpus(name)
     batches = tuple(batch for chain in world(0).values() for batch in chain)
     board = encode_delta(Delta(DOMAIN, MESH, NODE, Boot(1, 2), 0, 1, (Item("unit/x", b"\xc3", 1.5),)))
     messages = [Batches(batches[:3], (b"a certificate",), False), Boards((SignedDelta(board, b"signed"),))]
