@@ -6,7 +6,7 @@ Invariant: every process started here has ended when the context ends, and a pee
 import json
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -35,11 +35,12 @@ class Ready(Struct, frozen=True):
 
 
 class PeerProcess:
-    """One peer, over all its lives."""
+    """One peer, over all its lives. `program` is the command `mesh`."""
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, program: Sequence[str] = PROGRAM) -> None:
         self.name = name
         self._folder = folder
+        self._program = program
         self._process: trio.Process | None = None
         self.ready: Ready | None = None
 
@@ -59,7 +60,7 @@ class PeerProcess:
         """Start the process and wait until it serves. Raises PeerFailed."""
         port = self.ready.address.rpartition(":")[2] if self.ready is not None else "0"
         seeding = [part for seed in seeds for part in ("--seed", seed)]
-        command = [*PROGRAM, "up", str(self._folder), "--port", port, "--json", *seeding]
+        command = [*self._program, "up", str(self._folder), "--port", port, "--json", *seeding]
         with self._journal.open("ab") as journal:
             self._process = await trio.lowlevel.open_process(command, stdout=subprocess.PIPE, stderr=journal)
         line = await self._first_line()
