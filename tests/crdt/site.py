@@ -5,6 +5,7 @@ Invariant: nothing is stored, delivered or lost unless a test says so.
 
 from collections.abc import Iterable, Iterator, Mapping
 from random import Random
+from typing import Protocol
 
 import msgspec
 
@@ -30,7 +31,7 @@ from mesh.crdt.fingerprint import read_fingerprint
 from mesh.crdt.ledger import Ledger
 from mesh.crdt.log import Difference, lacking
 from mesh.crdt.quota import LIMITS
-from mesh.crdt.replica import MemoryReplica, Table, Write
+from mesh.crdt.replica import MemoryReplica, Reader, Replica, Table, Write
 from mesh.crdt.sums import EVERYTHING
 from mesh.crdt.view import StoredRecord, read_record
 from mesh.ids import NO_BATCH, Dot, Head, MeshId, NodeId, RecordId, WriterId
@@ -45,13 +46,21 @@ VIEW = (Table.CELLS, Table.BUCKETS, Table.CONTEXT, Table.FATES)
 Tables = dict[Table, list[tuple[bytes, bytes]]]
 
 
+class Disk(Replica, Reader, Protocol):
+    """A replica that can be read at any moment and written to."""
+
+    def write(self, writes: Iterable[Write]) -> None:
+        """Apply `writes` in order, all of them."""
+        ...
+
+
 class Site:
     """One node's ledger and disk. Stores wait in `waiting` until `store` or `fail` says how they ended."""
 
-    def __init__(self, name: str, limits: LedgerConfig = LIMITS) -> None:
+    def __init__(self, name: str, limits: LedgerConfig = LIMITS, disk: Disk | None = None) -> None:
         self.name = name
         self.limits = limits
-        self.disk = MemoryReplica()
+        self.disk: Disk = disk if disk is not None else MemoryReplica()
         self._rng = Random(name)
         self.open()
 
@@ -169,7 +178,7 @@ class Site:
         return [(s.request, isinstance(s, Composed)) for s in self.said if isinstance(s, Composed | NotComposed)]
 
 
-def copy_of(disk: MemoryReplica) -> MemoryReplica:
+def copy_of(disk: Disk) -> MemoryReplica:
     """A disk with the same content."""
     copy = MemoryReplica()
     copy.write(Write(table, key, row) for table in Table for key, row in disk.scan(table))
