@@ -4,11 +4,16 @@ Invariant: the guard never counts more opens than the database it was written fo
 
 At each start: `verdict = guard.check(n)` with the counter `n` in the database; then store `guard.next_count(n)` in the database,
 durably; then `guard.advance(…)` with the same number; all of it before the first write of the node. A crash between the last two
-leaves the database one ahead, which is no offence (at the very first open it costs an era). What the guard can't see is a file that
-is overwritten in place with a copy made since its last open; the peers, who know the node's own head, see that.
+leaves the database one ahead, which is no offence (at the very first open it costs an era).
+
+A file is known by its inode's number and, because a file system gives the number of a removed file to the next one, by the inode's
+generation. What the guard can't see is a file that is overwritten in place with a copy made since its last open; the peers, who
+know the node's own head, see that.
 """
 
+import fcntl
 import os
+import struct
 from enum import Enum
 from pathlib import Path
 
@@ -36,10 +41,14 @@ class Verdict(Enum):
         return self in (Verdict.FRESH, Verdict.SAME)
 
 
+GET_GENERATION = 0x80087601  # FS_IOC_GETVERSION of linux/fs.h on 64-bit machines: ext4, XFS and btrfs answer it.
+
+
 class _Mark(Struct, frozen=True):
     opens: int
     place: str
     inode: int
+    generation: int | None = None  # None: the file system tells none, or the mark is older than this field.
 
 
 class Guard:
@@ -62,7 +71,8 @@ class Guard:
         if counter_in_db > mark.opens + 1:
             return Verdict.AHEAD
         same = (mark.place, mark.inode) == (self._place(), self._inode())
-        return Verdict.SAME if same else Verdict.MOVED
+        reused = mark.generation is not None and mark.generation != self._generation()
+        return Verdict.SAME if same and not reused else Verdict.MOVED
 
     def next_count(self, counter_in_db: int) -> int:
         """The number of this open: more than both sides have counted."""
@@ -71,7 +81,8 @@ class Guard:
 
     def advance(self, count: int) -> None:
         """Write down, durably, that the database counts `count` opens and where it is. Raises StorageError."""
-        replace_file(self._path, msgspec.json.encode(_Mark(count, self._place(), self._inode())))
+        mark = _Mark(count, self._place(), self._inode(), self._generation())
+        replace_file(self._path, msgspec.json.encode(mark))
 
     def _mark(self) -> _Mark | None:
         try:
@@ -91,3 +102,16 @@ class Guard:
             raise StorageError(f"{self._database} is not there. Open the database before its guard.") from problem
         except OSError as problem:
             raise explained(problem, self._database) from problem
+
+    def _generation(self) -> int | None:
+        try:
+            descriptor = os.open(self._database, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as problem:
+            raise explained(problem, self._database) from problem
+        try:
+            (generation,) = struct.unpack("<q", fcntl.ioctl(descriptor, GET_GENERATION, bytes(8)))
+        except OSError:  # tmpfs and others have none; they don't give a number twice in a hurry.
+            return None
+        finally:
+            os.close(descriptor)
+        return int(generation)

@@ -3,6 +3,7 @@
 Invariant: a node that is only stopped and started, or that crashes while it opens, keeps its era.
 """
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -72,6 +73,22 @@ def test_a_copy_with_the_same_counter_is_noticed(guard: Guard, database: Path) -
     shutil.copy(database, copy)
     os.replace(copy, database)
     assert guard.check(4) is Verdict.MOVED
+
+
+def test_a_copy_that_got_the_inode_of_the_file_it_replaces_is_noticed(guard: Guard, database: Path) -> None:
+    copy = database.parent.with_name("copy")
+    shutil.copy(database, copy)
+    guard.advance(4)
+    database.unlink()
+    shutil.copy(copy, database)
+    assert guard.check(4) is Verdict.MOVED
+
+
+def test_a_mark_that_knows_no_generation_is_still_good(guard: Guard, database: Path, tmp_path: Path) -> None:
+    guard.advance(4)
+    mark = json.loads((tmp_path / "guard").read_bytes())
+    (tmp_path / "guard").write_text(json.dumps({name: mark[name] for name in ("opens", "place", "inode")}))
+    assert guard.check(4) is Verdict.SAME
 
 
 def test_a_moved_data_directory_is_noticed(guard: Guard, tmp_path: Path) -> None:
