@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from mesh.crdt.batch import Batch
 from mesh.crdt.compose import Edit
@@ -53,6 +53,13 @@ class LivedReplicas(RuleBasedStateMachine):
                 self.acknowledged.append(effect.head)
             if isinstance(effect, Stocked):
                 self.network += [opened.batch for opened in effect.batches]
+
+    @initialize(edits=writes)
+    def everybody_has_written(self, edits: tuple[Edit, ...]) -> None:
+        """A writer without a batch has no number to give out twice."""
+        for turn in range(len(self.sites)):
+            self.write(turn, edits, 0.0)
+            self.settle(turn)
 
     @rule(turn=turns, edits=writes, clock_s=clocks)
     def write(self, turn: int, edits: tuple[Edit, ...], clock_s: float) -> None:
@@ -99,21 +106,24 @@ class LivedReplicas(RuleBasedStateMachine):
         self.backups.append((turn % len(self.sites), target))
 
     @precondition(lambda self: self.backups)
-    @rule(data=st.data())
-    def put_a_backup_back(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), edits=writes)
+    def put_a_backup_back_and_write(self, data: st.DataObject, edits: tuple[Edit, ...]) -> None:
         number, backup = data.draw(st.sampled_from(self.backups))
         self.sites[number].put_back(backup)
         assert not self.sites[number].verdict.keeps_era
         self.acknowledged = [head for head in self.acknowledged if self.is_somewhere(head)]
+        self.write(number, edits, 0.0)
 
     @precondition(lambda self: len(self.sites) < SITES_MAX)
-    @rule(turn=turns)
-    def run_a_copy_of_the_disk(self, turn: int) -> None:
+    @rule(turn=turns, edits=writes)
+    def run_a_copy_of_the_disk_and_write_on_both(self, turn: int, edits: tuple[Edit, ...]) -> None:
         """Somebody copies the machine, guard and all, and starts the copy beside it."""
-        target = self.place / f"copy-{len(self.sites)}"
-        self.site(turn).copy_file(target)
-        self.sites.append(LivedSite(self.site(turn).name, target))
+        number, target = turn % len(self.sites), self.place / f"copy-{len(self.sites)}"
+        self.sites[number].copy_file(target)
+        self.sites.append(LivedSite(self.sites[number].name, target))
         assert self.sites[-1].verdict is Verdict.MOVED
+        self.write(number, edits, 0.0)
+        self.write(len(self.sites) - 1, edits, 1.0)
 
     def is_somewhere(self, head: Head) -> bool:
         return any(site.ledger.holds(head) for site in self.sites)
