@@ -19,8 +19,9 @@ from mesh.client.client import MeshClient
 from mesh.crdt.replica import Table
 from mesh.crdt.view import read_record
 from mesh.errors import MeshError
-from mesh.ids import RecordId
+from mesh.ids import MeshId, RecordId
 from mesh.storage.environment import LEDGER_TABLES, Snapshot
+from mesh.storage.seals import Seals
 
 IN_FLIGHT = 8
 KEYS_OF_A_TASK = 128  # More than a life writes: what is looked at after a kill is nearly always of that life.
@@ -110,8 +111,10 @@ def _on_disk(folder: Path) -> dict[str, int]:
     )
     try:
         databases = {Table.CELLS: environment.open_db(Table.CELLS.encode(), create=False)}
+        about = environment.open_db(b"about", create=False)
         with environment.begin() as reading:
-            return _values(Snapshot(reading, databases))
+            mesh = MeshId(reading.get(b"mesh", db=about))
+            return _values(Snapshot(reading, (databases, Seals(mesh))))
     except lmdb.NotFoundError:  # It was killed before it made its tables.
         return {}
     finally:

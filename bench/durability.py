@@ -220,7 +220,7 @@ def measures(cycles: int = CYCLES, minutes: float = FOREVER, seed: int = 1) -> I
     with tempfile.TemporaryDirectory() as folder:
         lives, checker = trio.run(kill_cycles, Path(folder), cycles, minutes, Random(seed))
     detail: dict[str, float | int | str] = {
-        "cycles": cycles,
+        "cycles": sum(lives.cycles.values()),
         "seed": seed,
         **lives.cycles,
         "acknowledged": checker.acknowledged,

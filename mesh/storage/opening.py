@@ -34,7 +34,6 @@ VERIFIED_BYTES_MAX = (
     256 << 20
 )  # Walked at each opening, some 11 ms per MB; of a larger ledger only its length is checked.
 SPARE_READERS = 8  # Read transactions kept for reuse; overlays and queries nest a few deep.
-DATA_NAME = "data.mdb"
 MAKING_NAME = "making"
 
 LMDB_MAGIC = (0xBEEFC0DE).to_bytes(4, "little")

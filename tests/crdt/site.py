@@ -57,9 +57,7 @@ class Disk(Replica, Reader, Protocol):
 class Site:
     """One node's ledger and disk. Stores wait in `waiting` until `store` or `fail` says how they ended."""
 
-    def __init__(
-        self, name: str, limits: LedgerConfig = LIMITS, disk: Disk | None = None, chance: str = ""
-    ) -> None:
+    def __init__(self, name: str, limits: LedgerConfig = LIMITS, disk: Disk | None = None, chance: str = "") -> None:
         self.name = name
         self.limits = limits
         self.disk: Disk = disk if disk is not None else MemoryReplica()

@@ -8,9 +8,9 @@ from collections.abc import Collection, Iterator
 from mesh.crdt.compose import Put
 from mesh.crdt.damage import Mend, Tolerant, rows
 from mesh.crdt.effects import Composed, Emit, NotComposed
+from mesh.crdt.events import Merge
 from mesh.crdt.fingerprint import bucket_of
 from mesh.crdt.keys import batch_key, cell_key
-from mesh.crdt.ledger import Merge
 from mesh.crdt.replica import MemoryReplica, Table, Write
 from mesh.errors import DamagedRow
 from tests.crdt.histories import RECORDS

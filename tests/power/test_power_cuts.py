@@ -49,7 +49,7 @@ def test_a_cut_of_the_first_opening_needs_no_hands(durable: list[Entry], tmp_pat
     assert not trial.faults, trial.examples
 
 
-def test_a_soft_file_may_lose_its_last_commit_and_nothing_else(library: Path, tmp_path: Path) -> None:
+def test_a_soft_file_may_lose_what_is_newest_and_still_opens_whole(library: Path, tmp_path: Path) -> None:
     entries = record_run(tmp_path, library, "soft")
     trial = try_cuts(tmp_path, entries, CUTS_THAT_HURT, Random(3), durable=False)
     assert set(trial.faults) == {"lost"}, trial.examples

@@ -14,7 +14,8 @@ from msgspec import Struct
 
 from mesh.crdt.compose import Put
 from mesh.crdt.effects import Store
-from mesh.crdt.ledger import Compose, Ledger, Stored
+from mesh.crdt.events import Compose, Stored
+from mesh.crdt.ledger import Ledger
 from mesh.crdt.lines import read_lines
 from mesh.crdt.verify import verify_replica
 from mesh.errors import MeshError

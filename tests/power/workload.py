@@ -16,7 +16,8 @@ import trio
 
 from mesh.crdt.compose import Bury, Edit, Put, Restore
 from mesh.crdt.effects import Composed, LedgerEffect, NotComposed, Stocked, Store
-from mesh.crdt.ledger import Compose, Ledger, LedgerEvent, Merge, Stored
+from mesh.crdt.events import Compose, LedgerEvent, Merge, Stored
+from mesh.crdt.ledger import Ledger
 from mesh.errors import StorageError
 from mesh.ids import Head, RecordId
 from mesh.storage.environment import LEDGER_TABLES, LmdbReplica

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mesh.crdt.cell import decode_cell
+from mesh.crdt.events import OpenEra
 from mesh.crdt.keys import OPENS
-from mesh.crdt.ledger import OpenEra
 from mesh.crdt.replica import Reader, Table, Write
 from mesh.ids import Dot
 from mesh.storage.environment import LEDGER_TABLES, LmdbReplica

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from mesh.crdt.batch import Batch
 from mesh.crdt.compose import Edit
 from mesh.crdt.effects import Composed, LedgerEffect, Stocked
-from mesh.crdt.ledger import Compose, Merge
+from mesh.crdt.events import Compose, Merge
 from mesh.crdt.verify import verify_replica
 from mesh.ids import Head
 from mesh.storage.guards import Verdict
