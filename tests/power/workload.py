@@ -8,6 +8,7 @@ MODE says how the file is opened: `durable` and `soft` as the product does, `car
 
 import ctypes
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
@@ -88,10 +89,10 @@ class Desk:
                 fields = range(self._rng.randint(1, 6))
                 return tuple(Put(record, f"f{n}", "x" * self._rng.randrange(TEXT_MAX)) for n in fields)
 
-    def _done(self, ticket: int, error: StorageError | None) -> None:
+    def _done(self, tickets: Sequence[int], error: StorageError | None) -> None:
         assert error is None, error
-        self.waiting -= 1
-        self._tell(Stored(ticket))
+        self.waiting -= len(tickets)
+        self._tell(Stored(tickets[-1]))
         self.news.set()
 
     def _tell(self, event: LedgerEvent) -> None:

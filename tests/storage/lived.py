@@ -4,7 +4,7 @@ Invariant: a file is copied while nobody writes, and put back while nobody has i
 """
 
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -66,6 +66,10 @@ class LmdbDisk:
     def scan(self, table: Table, prefix: bytes = b"", after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         with self.read() as reader:
             yield from list(reader.scan(table, prefix, after))
+
+    def find(self, table: Table, keys: Collection[bytes]) -> dict[bytes, bytes]:
+        with self.read() as reader:
+            return reader.find(table, keys)
 
     def write(self, writes: Iterable[Write]) -> None:
         self._replica.write(writes)
