@@ -113,7 +113,7 @@ def _on_disk(folder: Path) -> dict[str, int]:
         databases = {Table.CELLS: environment.open_db(Table.CELLS.encode(), create=False)}
         about = environment.open_db(b"about", create=False)
         with environment.begin() as reading:
-            mesh = MeshId(reading.get(b"mesh", db=about))
+            mesh = MeshId(reading.get(b"mesh", db=about) or b"")
             return _values(Snapshot(reading, (databases, Seals(mesh))))
     except lmdb.NotFoundError:  # It was killed before it made its tables.
         return {}

@@ -83,7 +83,7 @@ class LivedSite(Site):
         self.verdict = Verdict.FRESH
         self._gone: dict[Dot, None] = {}
         self._live: dict[Dot, None] = {}
-        super().__init__(name, self.file, chance=place.name)
+        super().__init__(name, disk=self.file, chance=place.name)
         self._obey_guard()
 
     def restart(self, *, interrupted: bool = False) -> None:
