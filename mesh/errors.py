@@ -30,6 +30,17 @@ class Refused(UsageError):
     """The request was understood and is not allowed in this state. Nothing was changed."""
 
 
+class Unmet(Refused):
+    """What the caller expected to be there is not there any more. Nothing was changed.
+
+    `details` names the record, the field, what was expected, what is there, and who wrote it.
+    """
+
+    def __init__(self, message: str, *, field: str, rule: str, todo: str, details: dict[str, object]) -> None:
+        super().__init__(message, field=field, rule=rule, todo=todo)
+        self.details = details
+
+
 class MalformedMessage(MeshError):
     """The peer's fault: bytes that are not what they claim to be. The bytes were dropped."""
 

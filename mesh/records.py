@@ -13,22 +13,25 @@ from mesh.crdt.effects import LedgerEffect, NotComposed
 from mesh.crdt.events import Compose, Confirm
 from mesh.crdt.ledger import Ledger
 from mesh.crdt.replica import Reader
+from mesh.crdt.versions import NOTHING, Expect, check_expected, live_dots
 from mesh.crdt.view import StoredRecord, read_record, value_of
 from mesh.errors import NotFound, Refused, UsageError
 from mesh.events import Tick
 from mesh.ids import RecordId
 from mesh.model.collections import validate
-from mesh.model.fields import differ, flatten, merge_patch, unflatten
+from mesh.model.fields import differ, flatten, merge_patch, split, unflatten
 from mesh.model.naming import check_collection, check_field, check_key
 
 QUEUE_MAX = 1_000  # Requests that wait for a starting node.
+BURIED_DOTS_MAX = 1_200  # A bury names every live change of its record, and 36 bytes each have to fit a batch.
 
 
 class PutRecord(Struct, frozen=True, tag="put"):
-    """Make the record exactly `value`: fields that it does not name are cleared."""
+    """Make the record exactly `value`: fields that it does not name are cleared. `expect`: see mesh/crdt/versions.py."""
 
     record: RecordId
     value: dict[str, object]
+    expect: Expect = NOTHING
 
 
 class PatchRecord(Struct, frozen=True, tag="patch"):
@@ -36,18 +39,21 @@ class PatchRecord(Struct, frozen=True, tag="patch"):
 
     record: RecordId
     patch: dict[str, object]
+    expect: Expect = NOTHING
 
 
 class BuryRecord(Struct, frozen=True, tag="bury"):
     """Hide the record; nothing of it is lost."""
 
     record: RecordId
+    expect: Expect = NOTHING
 
 
 class RestoreRecord(Struct, frozen=True, tag="restore"):
     """Show a buried record again."""
 
     record: RecordId
+    expect: Expect = NOTHING
 
 
 class TakeSibling(Struct, frozen=True, tag="take"):
@@ -56,6 +62,7 @@ class TakeSibling(Struct, frozen=True, tag="take"):
     record: RecordId
     field: str
     dot: str
+    expect: Expect = NOTHING
 
 
 class SettleField(Struct, frozen=True, tag="settle"):
@@ -64,6 +71,7 @@ class SettleField(Struct, frozen=True, tag="settle"):
     record: RecordId
     field: str
     value: object
+    expect: Expect = NOTHING
 
 
 Operation = PutRecord | PatchRecord | BuryRecord | RestoreRecord | TakeSibling | SettleField | TakeBack
@@ -139,23 +147,24 @@ def edits_for(reader: Reader, operation: Operation) -> list[Edit]:
     record = operation.record
     check_collection(record.collection)
     check_key(record.collection, record.key)
+    if isinstance(operation, TakeBack):
+        return [operation]  # What it was planned over it names itself.
     stored = read_record(reader, record)
+    if isinstance(operation, TakeSibling | SettleField):  # "Settled already" says more than "not as it was".
+        _in_conflict(record, stored, operation.field)
+    check_expected(record, stored, operation.expect)
     match operation:
-        case PutRecord(_, value):
+        case PutRecord(_, value, _):
             return _put(record, _not_buried(record, stored), value)
-        case PatchRecord(_, patch):
+        case PatchRecord(_, patch, _):
             return _patch(record, _existing(record, _not_buried(record, stored)), patch)
         case BuryRecord():
-            if _existing(record, stored).buried:
-                return []
-            return [Bury(record)]
+            return _bury(record, _existing(record, stored))
         case RestoreRecord():
             return [Restore(record)] if _existing(record, stored).buried else []
-        case TakeSibling(_, field, dot):
+        case TakeSibling(_, field, dot, _):
             return _take(record, _in_conflict(record, stored, field), field, dot)
-        case TakeBack():
-            return [operation]
-        case SettleField(_, field, value):
+        case SettleField(_, field, value, _):
             return _edits(record, _in_conflict(record, stored, field), {field: value})
 
 
@@ -168,7 +177,32 @@ def _put(record: RecordId, stored: StoredRecord | None, value: dict[str, object]
     return _edits(record, stored, wanted)
 
 
+def _bury(record: RecordId, stored: StoredRecord) -> list[Edit]:
+    if stored.buried:
+        return []
+    if (count := len(live_dots(stored))) > BURIED_DOTS_MAX:
+        raise Refused(
+            f"{record} has {count} live changes, and one bury can name {BURIED_DOTS_MAX}",
+            field="key",
+            rule="a bury names all that it hides",
+            todo="`mesh bury COLLECTION --where prefix=KEY` settles its conflicts first; without conflicts, clear its fields: "
+            "a record without a value is not shown either",
+        )
+    return [Bury(record)]
+
+
 def _patch(record: RecordId, stored: StoredRecord, patch: dict[str, object]) -> list[Edit]:
+    for field in stored.conflicts():
+        name, key = split(field)
+        given = patch.get(name)
+        part = given.get(key) if isinstance(given, dict) and key is not None else None
+        if isinstance(part, dict) and stored.showing(field).withheld:
+            raise Refused(
+                f"{record}: {field} is in conflict and its policy is `ask`, so there is no value to merge into",
+                field=field,
+                rule="a value that is withheld is settled, not merged",
+                todo="settle the conflict first: `mesh resolve`",
+            )
     return _edits(record, stored, merge_patch(unflatten(stored.fields()), patch))
 
 

@@ -10,8 +10,8 @@ from msgspec import UNSET
 
 from mesh.api.faults import Invalid
 from mesh.api.provenance import ConflictPage, ConflictRow, FieldConflict, Kinds, ListConflicts, ResolveConflict, Version
-from mesh.api.reading import SCANNED_MAX, Slice, catch_up, position_of, slices
-from mesh.api.writing import write
+from mesh.api.reading import SCANNED_MAX, Slice, catch_up, position_of, shown_first, slices
+from mesh.api.writing import as_seen, write
 from mesh.crdt.batch import Kind
 from mesh.crdt.cell import Sibling
 from mesh.crdt.clock import seconds_of
@@ -19,6 +19,7 @@ from mesh.crdt.conflicts import Unsettled, scan_unsettled
 from mesh.crdt.lines import read_line
 from mesh.crdt.replica import Reader
 from mesh.crdt.token import encode_token
+from mesh.crdt.versions import field_version
 from mesh.crdt.view import StoredRecord, next_collection, value_of
 from mesh.errors import UsageError
 from mesh.ids import RecordId, WriterId, short
@@ -107,27 +108,41 @@ class _Page:
 
 def _row(node: Node, reader: Reader, found: Unsettled) -> ConflictRow:
     def version(field: str, sibling: Sibling, shown: bool) -> Version:
-        return Version(
-            field=field,
-            kind=KINDS[sibling.kind],
-            value=value_of(sibling) if sibling.kind is Kind.PUT else None,
-            shown=shown,
-            author=sibling.author,
-            at=seconds_of(sibling.stamp),
-            dot=str(sibling.dot),
-            writer=sibling.dot.writer.hex(),
-            peer=peer_of(node, reader, sibling.dot.writer),
-        )
+        return version_row(node, reader, field, sibling, shown)
 
     return ConflictRow(
         collection=found.record.collection,
         key=found.record.key,
         buries=[version("", bury, True) for bury in found.buries],
         conflicts=[
-            FieldConflict(field, [version(field, sibling, sibling is cell[-1]) for sibling in reversed(cell)])
+            FieldConflict(
+                field=field,
+                values=[
+                    version(field, s, s is found.shown[field].sibling) for s in shown_first(cell, found.shown[field])
+                ],
+                policy=found.shown[field].policy.rule,
+                withheld=found.shown[field].withheld,
+                mark=found.shown[field].mark,
+                version=field_version(cell),
+            )
             for field, cell in found.cells.items()
         ],
         late=[version(late.field, late.sibling, False) for late in found.late],
+    )
+
+
+def version_row(node: Node, reader: Reader, field: str, sibling: Sibling, shown: bool) -> Version:
+    """One live change as clients see it."""
+    return Version(
+        field=field,
+        kind=KINDS[sibling.kind],
+        value=value_of(sibling) if sibling.kind is Kind.PUT else None,
+        shown=shown,
+        author=sibling.author,
+        at=seconds_of(sibling.stamp),
+        dot=str(sibling.dot),
+        writer=sibling.dot.writer.hex(),
+        peer=peer_of(node, reader, sibling.dot.writer),
     )
 
 
@@ -144,6 +159,7 @@ async def resolve_conflict(node: Node, params: ResolveConflict) -> Receipt:
         raise Invalid(
             "either `take` or `value` was expected", field="take", rule="one of the two", todo="give a dot, or a value"
         )
+    seen = as_seen(params.field, [params.seen] if isinstance(params.seen, str) else params.seen)
     if params.take:
-        return await write(node, params, TakeSibling(record, params.field, params.take))
-    return await write(node, params, SettleField(record, params.field, params.value))
+        return await write(node, params, TakeSibling(record, params.field, params.take, seen))
+    return await write(node, params, SettleField(record, params.field, params.value, seen))

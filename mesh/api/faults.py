@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from mesh.errors import MeshError, NotFound, Refused, StorageError, UsageError
+from mesh.errors import MeshError, NotFound, Refused, StorageError, Unmet, UsageError
 
 PROBLEM_TYPE = "application/problem+json"  # RFC 9457 §3
 
@@ -52,6 +52,7 @@ class FaultData(Struct, frozen=True):
     rule: str = ""
     todo: str = ""
     changed: bool | None = False
+    details: dict[str, object] = {}
 
 
 class RpcError(Struct, frozen=True):
@@ -74,6 +75,7 @@ class Problem(Struct, frozen=True):
     rule: str = ""
     todo: str = ""
     changed: bool | None = False
+    details: dict[str, object] = {}
 
 
 class _Kind(Struct, frozen=True):
@@ -93,6 +95,7 @@ _KINDS: Mapping[type[MeshError], _Kind] = {
     Forbidden: _Kind("forbidden", -32009, 403, "It may not be asked from there"),
     Buried: _Kind("buried", -32002, 404, "The record is buried"),
     NotFound: _Kind("not_found", -32001, 404, "There is no such thing here"),
+    Unmet: _Kind("unmet", -32010, 412, "What was expected is not there"),
     Refused: _Kind("refused", -32003, 409, "It is not allowed in this state"),
     UsageError: _Kind("usage", -32004, 422, "A rule was broken"),
     Behind: _Kind("behind", -32005, 503, "This peer is behind the token"),
@@ -121,6 +124,7 @@ def problem(error: Exception) -> Problem:
         rule=data.rule,
         todo=data.todo,
         changed=data.changed,
+        details=data.details,
     )
 
 
@@ -139,6 +143,8 @@ def _message(error: Exception) -> str:
 
 def _data(error: Exception, kind: _Kind) -> FaultData:
     match error:
+        case Unmet():
+            return FaultData(kind.name, error.field, error.rule, error.todo, details=error.details)
         case UsageError():
             return FaultData(kind.name, error.field, error.rule, error.todo)
         case Behind():

@@ -9,9 +9,10 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct
 
-from mesh.api import conflicts, held, past, proving, reading, state, undoing, writing
+from mesh.api import conflicts, held, past, policies, proving, reading, state, transactions, undoing, writing
 from mesh.api.fate_shapes import HeldList, ListVoid, RetryHeldParams, VoidPage
 from mesh.api.faults import Invalid, UnknownMethod
+from mesh.api.policies import ExplainPolicy, ListPolicies, PolicyExplained, PolicyList
 from mesh.api.proof_shapes import ProofAnswer, ProveField
 from mesh.api.provenance import (
     BlameAnswer,
@@ -44,6 +45,7 @@ from mesh.api.shapes import (
     SubmitParams,
     Writing,
 )
+from mesh.api.transaction_shapes import IntentAnswer, ShowIntent, ShowTransaction, TransactionAnswer
 from mesh.api.undo_shapes import UndoAnswer, UndoWindow
 from mesh.runtime.node import Node
 from mesh.runtime.rows import Health, Receipt
@@ -89,6 +91,10 @@ METHODS: Mapping[str, Method] = {
     "held.list": _method(Nothing, HeldList, held.list_held),
     "held.retry": _method(RetryHeldParams, HeldList, held.retry_held),
     "void.list": _method(ListVoid, VoidPage, held.list_void),
+    "policies.list": _method(ListPolicies, PolicyList, policies.list_policies),
+    "policies.explain": _method(ExplainPolicy, PolicyExplained, policies.explain_policy),
+    "transactions.show": _method(ShowTransaction, TransactionAnswer, transactions.show_transaction),
+    "intents.show": _method(ShowIntent, IntentAnswer, transactions.show_intent),
     "members.list": _method(Nothing, MemberList, state.list_members),
     "state.list": _method(ListState, StateList, state.list_state),
     "state.get": _method(GetState, StateList, state.get_state),

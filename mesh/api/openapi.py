@@ -47,8 +47,16 @@ _BODIES: dict[str, JsonObject] = {
     "Settlement": {
         "type": "object",
         "description": "Either `take`, the dot of a value in conflict, or `value`, any JSON value; null clears.",
-        "properties": {"field": {"type": "string"}, "take": {"type": "string"}, "value": {}},
-        "required": ["field"],
+        "properties": {
+            "field": {"type": "string"},
+            "seen": {
+                "description": "The dots of the values that were looked at, or the version of the conflict.",
+                "oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
+            },
+            "take": {"type": "string"},
+            "value": {},
+        },
+        "required": ["field", "seen"],
     },
 }
 _TYPES: dict[str, JsonObject] = {
@@ -73,6 +81,18 @@ _SAID = {
     "text": "A text in the key or anywhere in the record, whatever its case.",
     "buried": "List the buried records instead.",
     "label.NAME": "A label's value; NAME stands for the label, such as `label.zone=BTF`. May be given for several labels.",
+}
+
+
+_WRITE_HEADERS = {
+    "Mesh-Author": "In whose name.",
+    "Mesh-Reason": "Why; kept with the change.",
+    "Mesh-Intent": "Which larger undertaking this is part of; kept with the change.",
+    "Mesh-Position": "Where in that undertaking; kept with the change.",
+}
+_CONDITIONS = {
+    "If-Match": "ETags of earlier answers, or * for any record: where the record is at none of them, the answer is 412.",
+    "If-None-Match": "Only *: where there is a record, the answer is 412.",
 }
 
 
@@ -113,7 +133,7 @@ def _operation(entry: Entry) -> JsonObject:
         "responses": {
             "200": {
                 "description": "Done.",
-                "headers": {"Mesh-Token": {"schema": {"type": "string"}, "description": "The answer's causal token."}},
+                "headers": _answer_headers(entry),
                 "content": {"application/json": {"schema": {"$ref": REF.format(name=called.answer.__name__)}}},
             },
             "default": {
@@ -128,6 +148,16 @@ def _operation(entry: Entry) -> JsonObject:
     return operation
 
 
+def _answer_headers(entry: Entry) -> JsonObject:
+    token: JsonObject = {"Mesh-Token": {"schema": {"type": "string"}, "description": "The answer's causal token."}}
+    tag: JsonObject = {"ETag": {"schema": {"type": "string"}, "description": "The record's version, a strong tag."}}
+    return token | (tag if entry.calls == "records.get" else {})
+
+
+def _header(name: str, said: str) -> JsonObject:
+    return {"name": name, "in": "header", "schema": {"type": "string"}, "description": said}
+
+
 def _parameters(entry: Entry) -> list[JsonObject]:
     names = re.findall(r"{(\w+)", entry.path)
     found: list[JsonObject] = [
@@ -137,6 +167,7 @@ def _parameters(entry: Entry) -> list[JsonObject]:
         schema = _TYPES.get(name, {"type": "string"})
         found.append({"name": name, "in": "query", "schema": schema, "description": _SAID[name]})
     if entry.method != "GET":
-        for name, said in (("Mesh-Author", "In whose name."), ("Mesh-Reason", "Why; kept with the change.")):
-            found.append({"name": name, "in": "header", "schema": {"type": "string"}, "description": said})
+        found += [_header(name, said) for name, said in _WRITE_HEADERS.items()]
+    if entry.guarded:
+        found += [_header(name, said) for name, said in _CONDITIONS.items()]
     return found

@@ -30,12 +30,13 @@ from mesh.api.reading import Position, catch_up, position_of, row_of
 from mesh.api.walking import each, walk
 from mesh.api.writing import write
 from mesh.crdt.batch import Kind, OpenBatch, decode_batch, hash_content, reread
-from mesh.crdt.cell import Sibling, shown
+from mesh.crdt.cell import Sibling
 from mesh.crdt.clock import seconds_of
 from mesh.crdt.cut import Cut, last_stamp
 from mesh.crdt.history import Made, Place, Refold, changes_in
 from mesh.crdt.keys import batch_key
 from mesh.crdt.replica import Reader, Table
+from mesh.crdt.standing import Standings, is_live
 from mesh.crdt.token import decode_token, encode_token
 from mesh.crdt.view import StoredRecord, read_record, value_of
 from mesh.errors import NotFound, UsageError
@@ -75,7 +76,8 @@ async def history(node: Node, params: RecordHistory) -> HistoryAnswer:
     if not total:
         raise never(node, record)
     page = [one for _, one in sorted(newest)[-params.limit :]]
-    rows = await each(node, page, lambda reader, one: _history_row(node, reader, one))
+    standings = Standings()
+    rows = await each(node, page, lambda reader, one: _history_row(node, reader, one, standings))
     following = cursor(page[0].rank) if len(newest) > len(page) else None
     return HistoryAnswer(
         record.collection, record.key, rows, following is not None, following, total, encode_token(position)
@@ -114,8 +116,8 @@ async def blame(node: Node, params: RecordBlame) -> BlameAnswer:
     unsettled = set(stored.conflicts())
     fields = [
         (field, sibling)
-        for field, cell in stored.cells.items()
-        if (sibling := shown(cell)) is not None and sibling.kind is Kind.PUT
+        for field in stored.cells
+        if (sibling := stored.showing(field).sibling) is not None and sibling.kind is Kind.PUT
     ]
     items = await each(node, fields, lambda reader, one: _blame_row(node, reader, *one, one[0] in unsettled))
     return BlameAnswer(record.collection, record.key, stored.buried, items, encode_token(position))
@@ -248,7 +250,7 @@ async def _folded(node: Node, record: RecordId, *positions: Position) -> list[St
     return [fold.result() for _, fold in folds]
 
 
-def _history_row(node: Node, reader: Reader, one: Made) -> HistoryRow:
+def _history_row(node: Node, reader: Reader, one: Made, standings: Standings) -> HistoryRow:
     sibling = one.sibling
     return HistoryRow(
         field=one.change.field,
@@ -263,6 +265,8 @@ def _history_row(node: Node, reader: Reader, one: Made) -> HistoryRow:
         peer=peer_of(node, reader, one.dot.writer),
         batch=one.batch.hex(),
         replaced=[str(dot) for dot in one.change.over],
+        live=is_live(reader, one.change, one.dot),
+        batch_standing=standings.of(reader, one.dot),
     )
 
 

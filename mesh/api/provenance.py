@@ -7,7 +7,8 @@ from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
-from mesh.api.shapes import PAGE, Change, Conflict, Limit, Reading, Text, Token, Value, Writing
+from mesh.api.shapes import PAGE, Change, Conflict, Dots, Limit, Reading, Text, Token, Value, Writing
+from mesh.crdt.standing import BatchStanding
 
 Moment = Token | float
 """A token from an earlier answer, or a time: seconds since 1970, or ISO 8601 with an offset."""
@@ -26,11 +27,15 @@ class ListConflicts(Reading, frozen=True, kw_only=True):
 
 
 class ResolveConflict(Writing, frozen=True, kw_only=True):
-    """Settle the conflict of a field: `take` the value of one of its changes (a dot), or give a `value`; null clears."""
+    """Settle the conflict of a field: `take` the value of one of its changes (a dot), or give a `value`; null clears.
+
+    `seen` are the dots of the values that were looked at, or the version of the conflict; where others are there, it is refused.
+    """
 
     collection: Text
     key: Text
     field: Text
+    seen: Text | Dots
     take: Text = ""
     value: object | UnsetType = UNSET
 
@@ -94,10 +99,14 @@ class Version(Struct, frozen=True):
 
 
 class FieldConflict(Struct, frozen=True):
-    """A field in conflict: its values, the shown one first."""
+    """A field in conflict: its values, the shown one first, and by which policy; see `Conflict`."""
 
     field: str
     values: list[Version]
+    policy: str
+    withheld: bool
+    mark: str
+    version: str
 
 
 class ConflictRow(Struct, frozen=True):
@@ -133,6 +142,8 @@ class HistoryRow(Struct, frozen=True):
     peer: str
     batch: str
     replaced: list[str]
+    live: bool
+    batch_standing: BatchStanding
 
 
 class HistoryAnswer(Struct, frozen=True):

@@ -29,7 +29,9 @@ from mesh.crdt.cell import Cell, Sibling
 from mesh.crdt.clock import seconds_of
 from mesh.crdt.lines import Context, read_lines
 from mesh.crdt.replica import Reader
+from mesh.crdt.showing import Showing
 from mesh.crdt.token import encode_token
+from mesh.crdt.versions import field_version, record_version
 from mesh.crdt.view import StoredRecord, read_record, scan_records, value_of
 from mesh.errors import NotFound
 from mesh.ids import RecordId, WriterId
@@ -80,7 +82,7 @@ async def get_record(node: Node, params: GetRecord) -> RecordAnswer:
             f"there is no {record.collection} {record.key!r} at {node.name}", field="key", todo="list the collection"
         )
     row = row_of(stored)
-    return RecordAnswer(row.collection, row.key, row.value, row.conflicts, row.changed, token)
+    return RecordAnswer(row.collection, row.key, row.value, row.conflicts, row.changed, row.version, token)
 
 
 async def list_records(node: Node, params: ListRecords) -> RecordPage:
@@ -192,14 +194,29 @@ def row_of(stored: StoredRecord, value: dict[str, object] | None = None) -> Reco
         collection=stored.record.collection,
         key=stored.record.key,
         value=unflatten(stored.fields()) if value is None else value,
-        conflicts=[_conflict(field, stored.cells[field]) for field in stored.conflicts()],
+        conflicts=[_conflict(field, stored) for field in stored.conflicts()],
         changed=Change(newest.author, seconds_of(newest.stamp), str(newest.dot)),
+        version=record_version(stored),
         buried=stored.buried,
     )
 
 
-def _conflict(field: str, cell: Cell) -> Conflict:
-    return Conflict(field, [_sibling(sibling, sibling is cell[-1]) for sibling in reversed(cell)])
+def _conflict(field: str, stored: StoredRecord) -> Conflict:
+    cell, showing = stored.cells[field], stored.showing(field)
+    return Conflict(
+        field=field,
+        values=[_sibling(sibling, sibling is showing.sibling) for sibling in shown_first(cell, showing)],
+        policy=showing.policy.rule,
+        withheld=showing.withheld,
+        mark=showing.mark,
+        version=field_version(cell),
+    )
+
+
+def shown_first(cell: Cell, showing: Showing) -> list[Sibling]:
+    """The siblings of a cell, the shown one first, then the newest."""
+    newest_first = cell[::-1]
+    return sorted(newest_first, key=lambda sibling: sibling is not showing.sibling)
 
 
 def _sibling(sibling: Sibling, shown: bool) -> SiblingValue:

@@ -18,7 +18,7 @@ from mesh.crdt.batch import OpenBatch, decode_batch, open_batch
 from mesh.crdt.keys import batch_key, number_of
 from mesh.crdt.replica import Table
 from mesh.crdt.token import decode_token
-from mesh.crdt.view import StoredRecord, read_record
+from mesh.crdt.view import StoredRecord, changes_policies, read_record
 from mesh.effects import Emit, Posted, Visible
 from mesh.ids import RecordId, WriterId
 from mesh.model.fields import unflatten
@@ -38,6 +38,7 @@ class RecordWatch(Watch):
         self._collection = params.collection
         self._prefix = params.prefix
         self._resume = decode_token(params.resume) if params.resume else None
+        self._policies_moved = False  # Since the token that the watch is resumed from.
         self._known: set[str] = set()  # Keys of records that the watcher holds.
         self._next_bookmark = trio.current_time() + BOOKMARK_S
 
@@ -59,6 +60,8 @@ class RecordWatch(Watch):
 
     def _snapshot(self, touched: set[str] | None, stored: StoredRecord) -> WatchEvent | None:
         key = stored.record.key
+        if self._policies_moved and touched is not None and stored.conflicts():
+            touched.add(key)
         if not stored.exists:
             return None
         self._known.add(key)
@@ -73,6 +76,7 @@ class RecordWatch(Watch):
         async with aclosing(_batches_since(self.node, start)) as parts:
             async for batches in parts:
                 touched.update(key for opened in batches for key in self._keys(opened))
+                self._policies_moved = self._policies_moved or changes_policies(batches)
                 looked += len(batches)
                 if looked > RESUMED_MAX:
                     return None
@@ -81,9 +85,25 @@ class RecordWatch(Watch):
     async def on(self, announcement: Visible | Posted | Emit) -> None:
         if isinstance(announcement, Visible):
             for opened in announcement.batches:
-                if opened.content.number > self.position.get(opened.content.writer, 0):
-                    await self._tell_batch(opened)
+                await self._on_batch(opened)
             await self._bookmark()
+
+    async def _on_batch(self, opened: OpenBatch) -> None:
+        if opened.content.number > self.position.get(opened.content.writer, 0):
+            await self._tell_batch(opened)
+            if changes_policies([opened]):
+                await self._tell_conflicts(opened)
+
+    async def _tell_conflicts(self, opened: OpenBatch) -> None:
+        """A policy has changed: tell every record in conflict again, because it may be shown differently now."""
+        async with aclosing(slices(self.node, _key_in_conflict, self._collection, self._prefix)) as parts:
+            async for part in parts:
+                await self._tell_again(opened, [key for key in part.seen if key is not None])
+
+    async def _tell_again(self, opened: OpenBatch, keys: list[str]) -> None:
+        for key in keys:
+            if (event := self._event(opened, key)) is not None:
+                await self.tell(event)
 
     async def _tell_batch(self, opened: OpenBatch) -> None:
         """All events of one batch; only the last one carries the token, because only then is the batch told whole."""
@@ -108,12 +128,15 @@ class RecordWatch(Watch):
             return None
         (self._known.add if there else self._known.discard)(key)
         changes = [(index, c) for index, c in enumerate(opened.content.changes) if c.record == record]
+        unsettled = (
+            stored.conflicts() if stored is not None else []
+        )  # Where the batch changed a policy and not the record.
         return WatchEvent(
             self.number,
             "REMOVE" if not there else "UPDATE" if known else "CREATE",
             key,
             unflatten(stored.fields()) if stored is not None and there else None,
-            changed=[change.field for _, change in changes if change.field],
+            changed=[change.field for _, change in changes if change.field] if changes else unsettled,
             author=opened.content.author,
             reason=opened.content.about.get("reason", ""),
             dots=[str(opened.dot(index)) for index, _ in changes],
@@ -157,6 +180,10 @@ def _some_batches(node: Node, writer: WriterId, number: int) -> list[OpenBatch]:
             if len(batches) >= LOOKED_AT_ONCE:
                 break
     return batches
+
+
+def _key_in_conflict(stored: StoredRecord) -> str | None:
+    return stored.record.key if stored.conflicts() else None
 
 
 def _with_token(event: WatchEvent, token: str) -> WatchEvent:

@@ -20,7 +20,9 @@ from mesh.api.head import is_foreign_page
 from mesh.api.json_input import BODY_BYTES_MAX, read_json
 from mesh.api.methods import METHODS
 from mesh.api.metrics import CONTENT_TYPE
+from mesh.api.preconditions import check_conditions, read_conditions
 from mesh.api.session import Surroundings
+from mesh.api.shapes import RecordAnswer
 from mesh.api.writing import ANONYMOUS
 from mesh.errors import MeshError
 
@@ -44,6 +46,7 @@ class Entry(Struct, frozen=True):
     build: Build
     queries: tuple[str, ...] = ()
     body: str = ""  # The schema of the request's body.
+    guarded: bool = False  # Whether If-Match and If-None-Match are understood.
 
 
 async def _from_query(request: Request) -> Given:
@@ -51,15 +54,21 @@ async def _from_query(request: Request) -> Given:
 
 
 async def _write(request: Request) -> Given:
-    return {**request.path_params, "reason": header(request.headers.get("mesh-reason", ""))}
+    headers = {name: header(request.headers.get(f"mesh-{name}", "")) for name in ("reason", "intent", "position")}
+    return {**request.path_params, **headers}
+
+
+async def _guarded(request: Request) -> Given:
+    expect = read_conditions(request.headers)
+    return await _write(request) | ({"expect": expect} if expect else {})
 
 
 async def _put(request: Request) -> Given:
-    return {**await _write(request), "value": await read_object(request)}
+    return {**await _guarded(request), "value": await read_object(request)}
 
 
 async def _patch(request: Request) -> Given:
-    return {**await _write(request), "patch": await read_object(request)}
+    return {**await _guarded(request), "patch": await read_object(request)}
 
 
 async def _submit(request: Request) -> Given:
@@ -80,11 +89,11 @@ ENTRIES = (
     Entry("GET", "/v1/members", "members.list", _from_query),
     Entry("GET", "/v1/records/{collection}", "records.list", _from_query, LIST_QUERIES),
     Entry("POST", "/v1/records", "records.submit", _submit, body="SubmitParams"),
-    Entry("GET", RECORD, "records.get", _from_query, READ_QUERIES),
-    Entry("PUT", RECORD, "records.put", _put, body="Record"),
-    Entry("PATCH", RECORD, "records.patch", _patch, body="Patch"),
-    Entry("DELETE", RECORD, "records.bury", _write),
-    Entry("POST", "/v1/restore/{collection}/{key:path}", "records.restore", _write),
+    Entry("GET", RECORD, "records.get", _from_query, READ_QUERIES, guarded=True),
+    Entry("PUT", RECORD, "records.put", _put, body="Record", guarded=True),
+    Entry("PATCH", RECORD, "records.patch", _patch, body="Patch", guarded=True),
+    Entry("DELETE", RECORD, "records.bury", _guarded, guarded=True),
+    Entry("POST", "/v1/restore/{collection}/{key:path}", "records.restore", _guarded, guarded=True),
     Entry("GET", "/v1/history/{collection}/{key:path}", "records.history", _from_query, HISTORY_QUERIES),
     Entry("GET", "/v1/blame/{collection}/{key:path}", "records.blame", _from_query, READ_QUERIES),
     Entry("GET", "/v1/past/{collection}/{key:path}", "records.show_at", _from_query, (*READ_QUERIES, "at")),
@@ -97,6 +106,10 @@ ENTRIES = (
     Entry("GET", "/v1/held", "held.list", _from_query),
     Entry("POST", "/v1/held/retry", "held.retry", _body_alone, body="Retry"),
     Entry("GET", "/v1/void", "void.list", _from_query, (*READ_QUERIES, "after_key", "limit")),
+    Entry("GET", "/v1/policies", "policies.list", _from_query, READ_QUERIES),
+    Entry("GET", "/v1/policies/{collection}/{key:path}", "policies.explain", _from_query, (*READ_QUERIES, "field")),
+    Entry("GET", "/v1/transactions/{batch}", "transactions.show", _from_query, READ_QUERIES),
+    Entry("GET", "/v1/intents/{intent:path}", "intents.show", _from_query, READ_QUERIES),
     Entry("GET", "/v1/state", "state.list", _from_query, ("prefix",)),
     Entry("GET", "/v1/state/{topic:path}", "state.get", _from_query),
 )
@@ -125,6 +138,8 @@ def _endpoint(around: Surroundings, entry: Entry) -> Callable[[Request], Awaitab
             _check_origin(request)
             author = header(request.headers.get("mesh-author", "")) or ANONYMOUS
             answer = await METHODS[entry.calls].ask(around.node, await entry.build(request), author)
+            if entry.guarded and isinstance(answer, RecordAnswer):
+                check_conditions(answer, read_conditions(request.headers))
             response = respond(answer)
         except Exception as error:
             if not isinstance(error, MeshError):
@@ -152,6 +167,8 @@ def respond(answer: Struct) -> Response:
     headers = {"Cache-Control": "no-store"} | (
         {"Mesh-Token": token} if token and len(token) <= TOKEN_HEADER_MAX else {}
     )
+    if isinstance(answer, RecordAnswer):
+        headers |= {"ETag": f'"{answer.version}"'}
     return Response(msgspec.json.encode(answer), media_type="application/json", headers=headers)
 
 

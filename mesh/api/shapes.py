@@ -5,7 +5,7 @@ Invariant: parameters refuse names that they do not know; every list and every t
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from mesh.runtime.rows import MemberRow
 
@@ -20,6 +20,7 @@ Seconds = Annotated[float, Meta(ge=0, le=WAIT_S_MAX)]
 Limit = Annotated[int, Meta(ge=1, le=PAGE_MAX)]
 Labels = Annotated[dict[Text, Text], Meta(max_length=32)]
 Value = dict[str, object]
+Dots = Annotated[list[Text], Meta(max_length=4096)]
 
 
 class Params(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -34,11 +35,24 @@ class Reading(Params, frozen=True, kw_only=True):
 
 
 class Writing(Params, frozen=True, kw_only=True):
-    """What every write takes: in whose name, why, and which larger undertaking it is part of."""
+    """What every write takes: in whose name, why, which larger undertaking it is part of, and where in that."""
 
     author: Text = ""
     reason: Text = ""
     intent: Text = ""
+    position: Text = ""
+
+
+class Expected(Params, frozen=True, kw_only=True):
+    """What has to be so, or nothing is changed. `version`: of the record as it was read; `token`: nothing in it is newer;
+    `fields`: per field the dots of exactly its live changes, or the version of its conflict; an empty list where there is none.
+    """
+
+    absent: bool = False
+    exists: bool = False
+    version: Text | Annotated[list[Text], Meta(max_length=32)] | UnsetType = UNSET
+    token: Token = ""
+    fields: Annotated[dict[Text, Dots], Meta(max_length=256)] = {}
 
 
 class GetRecord(Reading, frozen=True, kw_only=True):
@@ -66,6 +80,7 @@ class PutParams(Writing, frozen=True, kw_only=True):
     collection: Text
     key: Text
     value: Value
+    expect: Expected = Expected()
 
 
 class PatchParams(Writing, frozen=True, kw_only=True):
@@ -74,6 +89,7 @@ class PatchParams(Writing, frozen=True, kw_only=True):
     collection: Text
     key: Text
     patch: Value
+    expect: Expected = Expected()
 
 
 class NameRecord(Writing, frozen=True, kw_only=True):
@@ -81,6 +97,7 @@ class NameRecord(Writing, frozen=True, kw_only=True):
 
     collection: Text
     key: Text
+    expect: Expected = Expected()
 
 
 class PutOp(Params, frozen=True, kw_only=True, tag_field="op", tag="put"):
@@ -89,6 +106,7 @@ class PutOp(Params, frozen=True, kw_only=True, tag_field="op", tag="put"):
     collection: Text
     key: Text
     value: Value
+    expect: Expected = Expected()
 
 
 class PatchOp(Params, frozen=True, kw_only=True, tag_field="op", tag="patch"):
@@ -97,6 +115,7 @@ class PatchOp(Params, frozen=True, kw_only=True, tag_field="op", tag="patch"):
     collection: Text
     key: Text
     patch: Value
+    expect: Expected = Expected()
 
 
 class BuryOp(Params, frozen=True, kw_only=True, tag_field="op", tag="bury"):
@@ -104,6 +123,7 @@ class BuryOp(Params, frozen=True, kw_only=True, tag_field="op", tag="bury"):
 
     collection: Text
     key: Text
+    expect: Expected = Expected()
 
 
 class RestoreOp(Params, frozen=True, kw_only=True, tag_field="op", tag="restore"):
@@ -111,9 +131,20 @@ class RestoreOp(Params, frozen=True, kw_only=True, tag_field="op", tag="restore"
 
     collection: Text
     key: Text
+    expect: Expected = Expected()
 
 
-Op = PutOp | PatchOp | BuryOp | RestoreOp
+class SettleOp(Params, frozen=True, kw_only=True, tag_field="op", tag="settle"):
+    """In a batch: settle the conflict of a field with a value; null clears. `seen` as in `conflicts.resolve`."""
+
+    collection: Text
+    key: Text
+    field: Text
+    value: object
+    seen: Dots
+
+
+Op = PutOp | PatchOp | BuryOp | RestoreOp | SettleOp
 
 
 class SubmitParams(Writing, frozen=True, kw_only=True):
@@ -169,10 +200,18 @@ class SiblingValue(Struct, frozen=True):
 
 
 class Conflict(Struct, frozen=True):
-    """A field that was changed in different ways by writers who did not know of each other."""
+    """A field that was changed in different ways by writers who did not know of each other.
+
+    `policy` is the rule by which one of the values is shown; `withheld`: none is, until somebody settles it; `mark` says where
+    the rule could not be followed. `version` is what `resolve` asks for as `seen`.
+    """
 
     field: str
     values: list[SiblingValue]
+    policy: str
+    withheld: bool
+    mark: str
+    version: str
 
 
 class Change(Struct, frozen=True):
@@ -191,6 +230,7 @@ class RecordRow(Struct, frozen=True):
     value: Value
     conflicts: list[Conflict]
     changed: Change
+    version: str
     buried: bool = False
 
 
@@ -202,6 +242,7 @@ class RecordAnswer(Struct, frozen=True):
     value: Value
     conflicts: list[Conflict]
     changed: Change
+    version: str
     token: str
 
 

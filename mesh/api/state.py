@@ -8,12 +8,9 @@ from collections.abc import Iterable
 
 from mesh.api.reading import SLICE_S, position_of
 from mesh.api.shapes import GetState, ListState, MemberList, Nothing, StateList, StateView
-from mesh.crdt.batch import Kind
-from mesh.crdt.cell import decode_cell, shown
-from mesh.crdt.keys import cell_key
-from mesh.crdt.replica import Reader, Table
+from mesh.crdt.replica import Reader
 from mesh.crdt.token import encode_token
-from mesh.crdt.view import value_of
+from mesh.crdt.view import read_value
 from mesh.errors import NotFound
 from mesh.ids import RecordId
 from mesh.model.unit import Desired
@@ -61,10 +58,7 @@ def desired_of(reader: Reader, topic: str) -> str | None:
     if not topic.startswith(UNIT_TOPIC):
         return None
     record = RecordId("unit", topic.removeprefix(UNIT_TOPIC))
-    if decode_cell(reader.get(Table.CELLS, cell_key(record, ""))):
-        return None
-    sibling = shown(decode_cell(reader.get(Table.CELLS, cell_key(record, "desired"))))
-    value = value_of(sibling) if sibling is not None and sibling.kind is Kind.PUT else None
+    value = read_value(reader, record, "desired")
     return value if isinstance(value, str) else None
 
 

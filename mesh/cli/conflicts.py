@@ -14,7 +14,7 @@ from mesh.cli.records import Reason, moment, tell
 from mesh.errors import UsageError
 
 if TYPE_CHECKING:
-    from mesh.client.answers import Unsettled, Version
+    from mesh.client.answers import FieldConflict, Unsettled, Version
 
 Json = Annotated[str | None, Parameter(allow_leading_hyphen=True)]
 
@@ -33,9 +33,9 @@ async def conflicts(collection: str = "", *, prefix: str = "", common: Common = 
         found = await client.conflicts(collection, prefix=prefix)
     if common.json:
         return show_json(found)
-    columns = ("record", "field", "", "value", "by", "at peer", "when", "dot")
+    columns = ("record", "field", "seen", "", "value", "by", "at peer", "when", "dot")
     show_table(columns, [row for record in found for row in rows(record)])
-    return note(f"{len(found)} records" + (": settle a field with `mesh resolve`" if found else ""))
+    return note(f"{len(found)} records" + (": settle a field with `mesh resolve … --seen …`" if found else ""))
 
 
 async def resolve(
@@ -43,6 +43,7 @@ async def resolve(
     key: str,
     field: str,
     *,
+    seen: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     take: str = "",
     value: Json = None,
     reason: Reason = "",
@@ -54,6 +55,9 @@ async def resolve(
     ----------
     field
         As `mesh conflicts` prints it, such as desired or labels.zone.
+    seen
+        What was looked at: the version that `mesh conflicts` prints for the field, or the dots of all its values. Where there is
+        another value meanwhile, nothing is changed.
     take
         The dot of the change whose value shall stay.
     value
@@ -63,11 +67,18 @@ async def resolve(
     """
     if bool(take) == (value is not None):
         raise UsageError("either --take DOT or --value JSON was expected", field="--take", todo="give one of the two")
+    if not seen:
+        raise UsageError(
+            "--seen was expected: what you looked at, so that no value is settled that you have not seen",
+            field="--seen",
+            todo="`mesh conflicts` prints it for each field",
+        )
+    place, looked_at = (collection, key, field), [dot for given in seen for dot in given.split(",")]
     async with common.client() as client:
         if value is None:
-            receipt = await client.take(collection, key, field, take, reason=reason)
+            receipt = await client.take(place, take, seen=looked_at, reason=reason)
         else:
-            receipt = await client.settle(collection, key, field, read_json(value), reason=reason)
+            receipt = await client.settle(place, read_json(value), seen=looked_at, reason=reason)
     tell(receipt, common)
 
 
@@ -87,13 +98,22 @@ def rows(record: "Unsettled") -> list[tuple[str, ...]]:
     """A line of the table for each value, and for each bury and each edit that it did not see."""
     name = f"{record.collection} {record.key}"
     conflict = [
-        (name, one.field, "shown" if value.shown else "or", *_cells(value))
+        (name, one.field, one.version, _shown(one, value), *_cells(value))
         for one in record.conflicts
         for value in one.values
     ]
-    late = [(name, value.field, "edited while buried", *_cells(value)) for value in record.late]
-    buries = [(name, "", "buried", *_cells(value)) for value in record.buries] if late else []
+    late = [(name, value.field, "", "edited while buried", *_cells(value)) for value in record.late]
+    buries = [(name, "", "", "buried", *_cells(value)) for value in record.buries] if late else []
     return [*conflict, *buries, *late]
+
+
+def _shown(conflict: "FieldConflict", value: "Version") -> str:
+    if conflict.withheld:
+        return f"withheld ({conflict.policy})"
+    if not value.shown:
+        return "or"
+    rule = f" ({conflict.policy})" if conflict.policy not in ("", "show-latest") else ""
+    return f"shown{rule}{f', though {conflict.mark}' if conflict.mark else ''}"
 
 
 def _cells(value: "Version") -> tuple[str, ...]:

@@ -6,16 +6,17 @@ Invariant: the plan is made before anything is written; carried out in part, it 
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 import msgspec
 
 from mesh.cli.options import DEFAULT, Common
 from mesh.cli.output import note, show_json, show_text
+from mesh.client.bulk import new_intent
 from mesh.errors import UsageError
 
 if TYPE_CHECKING:
     from mesh.client import MeshClient
+    from mesh.client.transaction_answers import IntentRecord
     from mesh.importers.imported import Import
     from mesh.importers.plan import Change, Plan
 
@@ -25,7 +26,9 @@ BYTES_MAX = 40 * 1024  # Of 64 KiB in a batch; JSON is a little larger than what
 Op = dict[str, object]
 
 
-async def import_(file: Path, *, dry_run: bool = False, hosts: str = "", common: Common = DEFAULT) -> None:
+async def import_(
+    file: Path, *, dry_run: bool = False, hosts: str = "", intent: str = "", common: Common = DEFAULT
+) -> None:
     """Bring in a !CHAOS configuration file (MDSConfig). What people have set already is not written over.
 
     Parameters
@@ -36,14 +39,18 @@ async def import_(file: Path, *, dry_run: bool = False, hosts: str = "", common:
         Show what would change, and change nothing.
     hosts
         Names of nodes, separated by commas: units without a host are spread over them.
+    intent
+        Go on with an import that stopped half-way, at any peer: what it has written is not written again.
     """
     wanted = _read(file)
     async with common.client() as client:
         plan = await _plan(client, wanted, [name.strip() for name in hosts.split(",") if name.strip()])
+        if intent:
+            plan = without(plan, (await client.intent(intent)).records)
         if dry_run or not common.json:
             _show(plan, common.json, brief=not dry_run)
         if not dry_run:
-            sent = await _carry_out(client, plan, f"import of {file.name}")
+            sent = await _carry_out(client, plan, file, intent or new_intent("import"))
             _report(plan, sent, common.json)
 
 
@@ -76,23 +83,34 @@ def _show(plan: "Plan", as_json: bool, brief: bool) -> None:
     return show_text(lines[-1], "bold")
 
 
-async def _carry_out(client: "MeshClient", plan: "Plan", intent: str) -> int:
+async def _carry_out(client: "MeshClient", plan: "Plan", file: Path, intent: str) -> int:
     """Submit the plan batch by batch. Returns how many batches it took."""
-    from rich.console import Console
-    from rich.progress import Progress
+    from mesh.cli.bulk import progressing
 
     batches = list(bounded(plan.changes))
-    intent = f"{intent} {uuid4().hex[:8]}"
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("storing", total=len(plan.changes))
+    note(f"intent {intent}: each batch is whole, all of them together are not")
+    with progressing("storing") as progress:
         for place, batch in enumerate(batches):
+            position = f"{place + 1}/{len(batches)}"
             try:
-                await client.submit(batch, reason=intent, intent=intent)
+                await client.submit(batch, reason=f"import of {file.name}", intent=intent, position=position)
             except Exception:
-                note(f"{place} of {len(batches)} batches were stored; run the command again to go on from there")
+                note(f"{place} of {len(batches)} batches were stored; go on at any peer with --intent {intent}")
                 raise
-            progress.advance(task, len(batch))
+            progress(place + 1, len(batches))
     return len(batches)
+
+
+def without(plan: "Plan", records: "list[IntentRecord]") -> "Plan":
+    """The plan without the fields that its intent has written already, even where people have changed them since."""
+    done = {(record.collection, record.key): record.fields for record in records}
+    changes: list[Change] = []
+    for change in plan.changes:
+        written = done.get((change.record.collection, change.record.key), [])
+        fields = {path: value for path, value in change.fields.items() if path not in written}
+        if fields:
+            changes.append(msgspec.structs.replace(change, fields=fields))
+    return msgspec.structs.replace(plan, changes=changes)
 
 
 def _report(plan: "Plan", sent: int, as_json: bool) -> None:

@@ -35,11 +35,13 @@ _COMMANDS = (
     ("restore", "mesh.cli.records:restore", RECORDS, "Show a buried record again."),
     ("list", "mesh.cli.records:list_", RECORDS, "List the records of a collection."),
     ("import", "mesh.cli.importing:import_", RECORDS, "Bring in a !CHAOS configuration file."),
+    ("intent", "mesh.cli.bulk:intent", WATCHING, "Show what a sequence of batches has done so far."),
     ("conflicts", "mesh.cli.conflicts:conflicts", RECORDS, "List what people changed without knowing of each other."),
     ("resolve", "mesh.cli.conflicts:resolve", RECORDS, "Settle a field in conflict."),
     ("revert", "mesh.cli.past:revert", RECORDS, "Make a record what it was, as a new change."),
     ("undo", "mesh.cli.undo:undo", RECORDS, "Take back what an author wrote in a window."),
     ("history", "mesh.cli.past:history", WATCHING, "Show every change of a record."),
+    ("batch", "mesh.cli.policies:batch", WATCHING, "Show one batch, and which of its changes still hold."),
     ("blame", "mesh.cli.past:blame", WATCHING, "Show who wrote each field of a record."),
     ("show", "mesh.cli.past:show", WATCHING, "Show a record as it was at a time or token."),
     ("diff", "mesh.cli.past:diff", WATCHING, "Show what differs in a record between two times or tokens."),
@@ -64,6 +66,14 @@ _COMMANDS = (
 )
 for _name, _place, _group, _help in _COMMANDS:
     app.command(_place, name=_name, group=_group, help=_help)
+policy = App(name="policy", group=RECORDS, help="Say what is shown of fields in conflict: set, list, explain.")
+for _name, _help in (
+    ("set", "Make a policy."),
+    ("list", "List all policies."),
+    ("explain", "Which one decides over a field."),
+):
+    policy.command(f"mesh.cli.policies:{_name}{'' if _name == 'explain' else '_'}", name=_name, help=_help)
+app.command(policy)
 app.register_install_completion_command()
 
 

@@ -51,7 +51,9 @@ async def history(
             found = await client.history(collection, key, limit=limit, before=before)
     if common.json:
         return show_json(found)
-    show_table(("when", "by", "at peer", "field", "change", "reason", "dot"), [_past(row) for row in found.items])
+    show_table(
+        ("when", "by", "at peer", "field", "change", "reason", "batch is", "dot"), [_past(row) for row in found.items]
+    )
     older = f"; older ones: --before {found.next}, or --all" if found.next else ""
     return note(f"{len(found.items)} changes of {found.total}{older}")
 
@@ -164,4 +166,4 @@ def _blamed(row: "BlameLine") -> tuple[str, ...]:
 
 def _past(row: "PastChange") -> tuple[str, ...]:
     change = compact(row.value, 60) if row.kind == "put" else f"({row.kind})"
-    return moment(row.at), row.author, row.peer, row.field, change, row.reason, row.dot
+    return moment(row.at), row.author, row.peer, row.field, change, row.reason, row.batch_standing, row.dot

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 Value = Annotated[str, Parameter(allow_leading_hyphen=True)]  # A lone - is stdin.
 Reason = Annotated[str, Parameter(name=["--reason", "-m"])]
+Expect = Annotated[tuple[str, ...], Parameter(name=["--expect", "--if-version"], negative="")]
+Where = Annotated[tuple[str, ...], Parameter(negative="")]
+Arguments = Annotated[str, Parameter(allow_leading_hyphen=True)]
 
 
 async def get(collection: str, key: str, *, after: str = "", common: Common = DEFAULT) -> None:
@@ -40,16 +43,21 @@ async def get(collection: str, key: str, *, after: str = "", common: Common = DE
     if common.json:
         return show_json(record)
     show_json(record.value)
-    note(f"changed by {record.changed.author} at {moment(record.changed.at)}")
+    note(f"changed by {record.changed.author} at {moment(record.changed.at)}; version {record.version}")
     for conflict in record.conflicts:
-        note(f"! {conflict.field} is in conflict; `mesh conflicts` and `mesh resolve` settle it:")
+        held = (
+            f", and by its policy ({conflict.policy}) nothing is shown until it is settled" if conflict.withheld else ""
+        )
+        note(f"! {conflict.field} is in conflict{held}; `mesh conflicts` and `mesh resolve` settle it:")
         for value in conflict.values:
             said = "(cleared)" if value.cleared else compact(value.value)
             note(f"    {said} by {value.author} at {moment(value.at)}{' (shown)' if value.shown else ''}")
     return None
 
 
-async def put(collection: str, key: str, value: Value, *, reason: Reason = "", common: Common = DEFAULT) -> None:
+async def put(
+    collection: str, key: str, value: Value, *, reason: Reason = "", expect: Expect = (), common: Common = DEFAULT
+) -> None:
     """Make a record exactly VALUE: fields that it does not name are cleared.
 
     Parameters
@@ -58,37 +66,122 @@ async def put(collection: str, key: str, value: Value, *, reason: Reason = "", c
         A JSON object; - reads it from stdin, @FILE from a file.
     reason
         Why; it is kept with the change.
+    expect
+        What has to be there still, or nothing is changed: a version as `mesh get` prints it, `absent`, token=TOKEN, or
+        FIELD=DOT,… with the live changes of a field (FIELD= where it has none).
     """
     given = read_value(value)
     async with common.client() as client:
-        tell(await client.put(collection, key, given, reason=reason), common)
+        tell(await client.put(collection, key, given, reason=reason, expect=read_expect(expect)), common)
 
 
-async def patch(collection: str, key: str, value: Value, *, reason: Reason = "", common: Common = DEFAULT) -> None:
-    """Merge VALUE into a record; null clears a field.
+async def patch(
+    collection: str,
+    *arguments: Arguments,
+    where: Where = (),
+    dry_run: bool = False,
+    intent: str = "",
+    reason: Reason = "",
+    expect: Expect = (),
+    common: Common = DEFAULT,
+) -> None:
+    """Merge a value into a record (KEY VALUE), or with --where set fields of many records (FIELD=VALUE …). null clears.
+
+    Many records are changed in a sequence of batches under one intent: each record whole or not at all, all of them together not.
+    What stopped half-way goes on with --intent.
 
     Parameters
     ----------
-    value
-        A JSON object; - reads it from stdin, @FILE from a file.
+    arguments
+        KEY and a JSON object (- reads it from stdin, @FILE from a file); with --where, FIELD=VALUE, where VALUE is JSON or a text.
+    where
+        prefix=KEY…, text=TEXT, label.NAME=VALUE or FIELD=VALUE; a record has to fulfil all of them.
+    dry_run
+        With --where: show which records would be changed, and change nothing.
+    intent
+        With --where: go on with this undertaking; its id was printed when it began.
     reason
         Why; it is kept with the change.
+    expect
+        What has to be there still, as in `mesh put`.
     """
+    from mesh.cli.bulk import Asked, carry_out, read_fields, read_where
+    from mesh.client.bulk import patching
+
+    if where:
+        asked = Asked("patch", collection, read_where(where), intent, reason, dry_run)
+        return await carry_out(asked, patching(read_fields(arguments)), common)
+    if len(arguments) != 2 or dry_run or intent:
+        raise UsageError("KEY and VALUE were expected, or --where and FIELD=VALUE", todo="see mesh patch --help")
+    key, value = arguments
     given = read_value(value)
     async with common.client() as client:
-        tell(await client.patch(collection, key, given, reason=reason), common)
+        return tell(await client.patch(collection, key, given, reason=reason, expect=read_expect(expect)), common)
 
 
-async def bury(collection: str, key: str, *, reason: Reason = "", common: Common = DEFAULT) -> None:
-    """Hide a record. Nothing of it is lost: `mesh restore` shows it again."""
+async def bury(
+    collection: str,
+    key: str = "",
+    *,
+    where: Where = (),
+    dry_run: bool = False,
+    intent: str = "",
+    reason: Reason = "",
+    expect: Expect = (),
+    common: Common = DEFAULT,
+) -> None:
+    """Hide a record, or with --where many. Nothing of it is lost: `mesh restore` shows it again.
+
+    Parameters
+    ----------
+    where
+        Which records, instead of a key; as in `mesh patch`.
+    dry_run
+        With --where: show which records would be buried, and change nothing.
+    intent
+        With --where: go on with this undertaking; its id was printed when it began.
+    expect
+        What has to be there still, as in `mesh put`.
+    """
+    from mesh.cli.bulk import Asked, carry_out, read_where
+    from mesh.client.bulk import burying
+
+    if bool(key) == bool(where) or (key and (dry_run or intent)):
+        raise UsageError("either a key or --where was expected", field="key", todo="see mesh bury --help")
+    if where:
+        asked = Asked("bury", collection, read_where(where), intent, reason, dry_run)
+        return await carry_out(asked, burying, common)
     async with common.client() as client:
-        tell(await client.bury(collection, key, reason=reason), common)
+        return tell(await client.bury(collection, key, reason=reason, expect=read_expect(expect)), common)
 
 
-async def restore(collection: str, key: str, *, reason: Reason = "", common: Common = DEFAULT) -> None:
-    """Show a buried record again."""
+async def restore(
+    collection: str, key: str, *, reason: Reason = "", expect: Expect = (), common: Common = DEFAULT
+) -> None:
+    """Show a buried record again.
+
+    Parameters
+    ----------
+    expect
+        What has to be there still, as in `mesh put`.
+    """
     async with common.client() as client:
-        tell(await client.restore(collection, key, reason=reason), common)
+        tell(await client.restore(collection, key, reason=reason, expect=read_expect(expect)), common)
+
+
+def read_expect(given: tuple[str, ...]) -> dict[str, object] | None:
+    """What `--expect` says, as the API takes it; None where nothing is expected."""
+    fields: dict[str, object] = {}
+    expect: dict[str, object] = {}
+    for text in given:
+        name, sign, value = text.rpartition("=")
+        if name == "token":
+            expect["token"] = value
+        elif sign:
+            fields[name] = [dot for dot in value.split(",") if dot]
+        else:
+            expect |= {"absent": True} if text == "absent" else {"version": text}
+    return (expect | ({"fields": fields} if fields else {})) or None
 
 
 async def list_(

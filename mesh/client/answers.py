@@ -28,10 +28,14 @@ class ConflictValue(Struct, frozen=True):
 
 
 class Conflict(Struct, frozen=True):
-    """A field that was changed in different ways at the same time."""
+    """A field that was changed in different ways at the same time. `policy` chose what is shown; `withheld`: nothing is."""
 
     field: str
     values: list[ConflictValue]
+    policy: str = ""
+    withheld: bool = False
+    mark: str = ""
+    version: str = ""
 
 
 class Record(Struct, frozen=True):
@@ -44,6 +48,7 @@ class Record(Struct, frozen=True):
     changed: Changed
     token: str = ""
     buried: bool = False
+    version: str = ""
 
 
 class Page(Struct, frozen=True):
@@ -99,10 +104,14 @@ class Version(Struct, frozen=True):
 
 
 class FieldConflict(Struct, frozen=True):
-    """A field in conflict: its values, the shown one first."""
+    """A field in conflict: its values, the shown one first; `version` stands for exactly these."""
 
     field: str
     values: list[Version]
+    policy: str = ""
+    withheld: bool = False
+    mark: str = ""
+    version: str = ""
 
 
 class Unsettled(Struct, frozen=True):
@@ -138,6 +147,8 @@ class PastChange(Struct, frozen=True):
     writer: str = ""
     peer: str = ""
     replaced: list[str] = []
+    live: bool = True
+    batch_standing: str = ""
 
 
 class History(Struct, frozen=True):
@@ -199,6 +210,30 @@ class RecordDiff(Struct, frozen=True):
     a: RecordThen
     b: RecordThen
     fields: list[FieldDiff]
+
+
+class PolicyRow(Struct, frozen=True):
+    """One field policy; one that is built in has no name."""
+
+    name: str
+    rule: str
+    collection: str = "*"
+    prefix: str = ""
+    field: str = "*"
+
+
+class PolicyExplained(Struct, frozen=True):
+    """What decides over a field: the first of `policies`."""
+
+    collection: str
+    key: str
+    field: str
+    policies: list[PolicyRow]
+    standing: str
+    owner: str = ""
+    mark: str = ""
+    version: str = ""
+    values: list[Version] = []
 
 
 class Holder(Struct, frozen=True):

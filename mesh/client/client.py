@@ -18,6 +18,8 @@ from mesh.client.answers import (
     History,
     Page,
     PastChange,
+    PolicyExplained,
+    PolicyRow,
     Proof,
     Record,
     RecordDiff,
@@ -32,6 +34,7 @@ from mesh.client.answers import (
 )
 from mesh.client.faults import CannotConnect, OutcomeUnknown, PeerFailed
 from mesh.client.link import Dialling, Link, LinkLost, run_link
+from mesh.client.transaction_answers import Intent, Transaction
 from mesh.client.watch import Watch
 from mesh.errors import UsageError
 from mesh.runtime.rows import Health, MemberRow, Receipt
@@ -41,11 +44,27 @@ READS = (
     *("records.get", "records.list", "records.history", "records.blame", "records.show_at", "records.diff"),
     "records.prove",
     *("held.list", "held.retry", "void.list"),  # A retry only judges again: asked twice it does the same.
+    *("policies.list", "policies.explain", "transactions.show", "intents.show"),
     *("conflicts.list", "members.list", "state.get", "state.list", "health.get", "watch.open"),
 )
+
 Moment = str | float  # A token from an earlier answer; seconds since 1970, or ISO 8601 with an offset.
 
+Place = tuple[str, str, str]  # Collection, key and field.
+Expected = str | Mapping[str, object] | None  # A record's version, "absent", or what docs/api.md says of `expect`.
+
 T = TypeVar("T")
+
+
+def as_expected(expect: str | Mapping[str, object]) -> Mapping[str, object]:
+    """What is expected of a record, as the API takes it."""
+    if isinstance(expect, str):
+        return {"absent": True} if expect == "absent" else {"version": expect}
+    return expect
+
+
+class _Policies(Struct, frozen=True):
+    items: list[PolicyRow]
 
 
 class _Items(Struct, frozen=True):
@@ -236,6 +255,22 @@ class MeshClient:
             after_key = part.next
         return found
 
+    async def policies(self) -> list[PolicyRow]:
+        """All field policies, the most specific first."""
+        return (await self._get(_Policies, "policies.list")).items
+
+    async def explain_policy(self, collection: str, key: str, field: str) -> PolicyExplained:
+        """Which policies speak for a field, and what is shown of it."""
+        return await self._get(PolicyExplained, "policies.explain", collection=collection, key=key, field=field)
+
+    async def transaction(self, batch: str) -> Transaction:
+        """The batch of a dot, or of a receipt, and what is left of it. Raises NotFound."""
+        return await self._get(Transaction, "transactions.show", batch=batch)
+
+    async def intent(self, intent: str) -> Intent:
+        """What an undertaking has done so far, as far as the peer knows."""
+        return await self._get(Intent, "intents.show", intent=intent)
+
     async def members(self) -> list[MemberRow]:
         """Every member that the peer ever heard of."""
         return (await self._get(_Members, "members.list")).items
@@ -250,35 +285,61 @@ class MeshClient:
 
     # ---- writes: each raises OutcomeUnknown where the connection is lost before the answer
 
-    async def put(self, collection: str, key: str, value: Value, *, reason: str = "") -> Receipt:
-        """Make the record exactly `value`. Durable at the peer when it returns."""
-        return await self._get(Receipt, "records.put", collection=collection, key=key, value=value, reason=reason)
+    async def put(
+        self, collection: str, key: str, value: Value, *, reason: str = "", expect: Expected = None
+    ) -> Receipt:
+        """Make the record exactly `value`. Durable at the peer when it returns. Raises Unmet where it is not as expected."""
+        return await self._write("records.put", collection, key, reason, expect, value=value)
 
-    async def patch(self, collection: str, key: str, patch: Value, *, reason: str = "") -> Receipt:
-        """Merge `patch` into the record (RFC 7396)."""
-        return await self._get(Receipt, "records.patch", collection=collection, key=key, patch=patch, reason=reason)
+    async def patch(
+        self, collection: str, key: str, patch: Value, *, reason: str = "", expect: Expected = None
+    ) -> Receipt:
+        """Merge `patch` into the record (RFC 7396). Raises Unmet where it is not as expected."""
+        return await self._write("records.patch", collection, key, reason, expect, patch=patch)
 
-    async def bury(self, collection: str, key: str, *, reason: str = "") -> Receipt:
-        """Hide the record."""
-        return await self._get(Receipt, "records.bury", collection=collection, key=key, reason=reason)
+    async def bury(self, collection: str, key: str, *, reason: str = "", expect: Expected = None) -> Receipt:
+        """Hide the record. Raises Unmet where it is not as expected."""
+        return await self._write("records.bury", collection, key, reason, expect)
 
-    async def restore(self, collection: str, key: str, *, reason: str = "") -> Receipt:
-        """Show a buried record again."""
-        return await self._get(Receipt, "records.restore", collection=collection, key=key, reason=reason)
+    async def restore(self, collection: str, key: str, *, reason: str = "", expect: Expected = None) -> Receipt:
+        """Show a buried record again. Raises Unmet where it is not as expected."""
+        return await self._write("records.restore", collection, key, reason, expect)
 
-    async def submit(self, operations: Sequence[Value], *, reason: str = "", intent: str = "") -> Receipt:
-        """Several operations (`{"op": "put", "collection": …, "key": …, "value": …}`) as one batch, or none of them."""
-        return await self._get(Receipt, "records.submit", operations=operations, reason=reason, intent=intent)
+    async def _write(
+        self, method: str, collection: str, key: str, reason: str, expect: Expected, **given: object
+    ) -> Receipt:
+        asked = given | ({"expect": as_expected(expect)} if expect is not None else {})
+        return await self._get(Receipt, method, collection=collection, key=key, reason=reason, **asked)
 
-    async def take(self, collection: str, key: str, field: str, dot: str, *, reason: str = "") -> Receipt:
-        """Settle a field's conflict with the value that the change `dot` gave it. Raises Refused where it is settled already."""
-        place = {"collection": collection, "key": key, "field": field}
-        return await self._get(Receipt, "conflicts.resolve", **place, take=dot, reason=reason)
+    async def submit(
+        self, operations: Sequence[Value], *, reason: str = "", intent: str = "", position: str = ""
+    ) -> Receipt:
+        """Several operations (`{"op": "put", "collection": …, "key": …, "value": …}`) as one batch, or none of them.
 
-    async def settle(self, collection: str, key: str, field: str, value: object, *, reason: str = "") -> Receipt:
-        """Settle a field's conflict with a value; None clears the field. Raises Refused where it is settled already."""
-        place = {"collection": collection, "key": key, "field": field}
-        return await self._get(Receipt, "conflicts.resolve", **place, value=value, reason=reason)
+        Each may carry its own `expect`. Larger undertakings: `mesh.client.bulk`.
+        """
+        said = {"reason": reason, "intent": intent, "position": position}
+        return await self._get(Receipt, "records.submit", operations=operations, **said)
+
+    async def take(self, place: Place, dot: str, *, seen: str | Sequence[str], reason: str = "") -> Receipt:
+        """Settle the conflict of `place` (collection, key, field) with the value that the change `dot` gave it.
+
+        `seen`: the dots of all values that were looked at, or the conflict's version. Raises Refused where it is settled already,
+        Unmet where there are other values meanwhile.
+        """
+        return await self._resolve(place, seen, reason, take=dot)
+
+    async def settle(self, place: Place, value: object, *, seen: str | Sequence[str], reason: str = "") -> Receipt:
+        """Settle the conflict of `place` (collection, key, field) with a value; None clears the field. Else as `take`."""
+        return await self._resolve(place, seen, reason, value=value)
+
+    async def _resolve(self, place: Place, seen: str | Sequence[str], reason: str, **given: object) -> Receipt:
+        asked = dict(zip(("collection", "key", "field"), place, strict=True))
+        return await self._get(Receipt, "conflicts.resolve", **asked, seen=seen, reason=reason, **given)
+
+    async def set_policy(self, name: str, policy: Value, *, reason: str = "") -> Receipt:
+        """Write a field policy: `{"rule": "ask", "collection": "unit", "prefix": "BTF/", "field": "attributes.*"}`."""
+        return await self.put("policy", name, policy, reason=reason)
 
     async def revert(self, collection: str, key: str, to: Moment, *, reason: str = "") -> Receipt:
         """Make a record what it was at a token or a time, as a new change. Raises Refused where it is buried now."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from mesh.errors import MeshError, NotFound, Refused, StorageError, UsageError
+from mesh.errors import MeshError, NotFound, Refused, StorageError, Unmet, UsageError
 
 
 class CannotConnect(MeshError):
@@ -34,6 +34,7 @@ class FaultData(Struct, frozen=True):
     rule: str = ""
     todo: str = ""
     changed: bool | None = False
+    details: dict[str, object] = {}
 
 
 class Fault(Struct, frozen=True):
@@ -54,5 +55,7 @@ def exception_of(fault: Fault) -> MeshError:
     other = _OTHER.get(data.kind)
     if other is not None:
         return other(fault.message + (f"; {data.todo}" if data.todo else ""))
+    if data.kind == "unmet":
+        return Unmet(fault.message, field=data.field, rule=data.rule, todo=data.todo, details=data.details)
     usage = _USAGE.get(data.kind, UsageError)
     return usage(fault.message, field=data.field, rule=data.rule, todo=data.todo)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from msgspec import Struct
 
 from mesh.crdt.cell import Cell, Sibling
+from mesh.crdt.showing import Showing
 from mesh.crdt.view import FieldPath, StoredRecord
 from mesh.ids import RecordId
 
@@ -20,19 +21,23 @@ class LateEdit(Struct, frozen=True):
 
 
 class Unsettled(Struct, frozen=True):
-    """A record with something to settle. `cells` are the fields in conflict; `late` the edits made while it was being buried."""
+    """A record with something to settle. `cells` are the fields in conflict, `shown` what their policies
+    show of them; `late` the edits made while it was being buried.
+    """
 
     record: RecordId
     buries: Cell
     cells: Mapping[FieldPath, Cell]
     late: tuple[LateEdit, ...]
+    shown: Mapping[FieldPath, Showing]
 
 
 def unsettled(stored: StoredRecord) -> Unsettled | None:
     """What is to be settled in a record, or None."""
     cells = {field: stored.cells[field] for field in stored.conflicts()}
     late = tuple(late_edits(stored))
-    return Unsettled(stored.record, stored.buries, cells, late) if cells or late else None
+    shown = {field: stored.showing(field) for field in cells}
+    return Unsettled(stored.record, stored.buries, cells, late, shown) if cells or late else None
 
 
 def scan_unsettled(records: Iterable[StoredRecord]) -> Iterator[Unsettled]:

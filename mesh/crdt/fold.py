@@ -17,6 +17,7 @@ from mesh.crdt.fates import Applied, Held, Verdict, Void, judge
 from mesh.crdt.fingerprint import shift
 from mesh.crdt.keys import batch_key
 from mesh.crdt.lines import Context, Line, line_write
+from mesh.crdt.names import name_writes
 from mesh.crdt.overlay import Overlay
 from mesh.crdt.quota import Quota, size_of
 from mesh.crdt.replica import Reader, Rows, Table, Write
@@ -83,6 +84,8 @@ class Fold:
         certificate = self._place.trust.read_certificate(raw)
         if self._reader.get(Table.CERTIFICATES, certificate.hash) is None:
             self.put(Write(Table.CERTIFICATES, certificate.hash, raw))
+            for write in name_writes(self._reader, certificate):
+                self.put(write)
 
     def admit_all(self, batches: Sequence[Batch]) -> None:
         """Put a peer's batches into the log, in their order, and apply what can be applied.

@@ -13,6 +13,7 @@ NUL_FAULT = "a name holds no NUL"
 
 ERA = b"era"  # META: the nonce of this node's writer.
 BOOT = b"boot"  # META: the newest boot of this node.
+NODE_NAME = b"name/"  # META, with a NodeId: what the certificate of that node calls it.
 OPENS = b"opens"  # META: how often this database was opened; compared with a counter outside of it.
 
 HELD = b"held"  # META, before a writer: since when its next batch is held here (milliseconds since 1970). For people alone.

@@ -12,6 +12,7 @@ from mesh.errors import UsageError
 from mesh.model.dataset import Dataset, Direction
 from mesh.model.fields import flatten
 from mesh.model.naming import check_collection, check_field
+from mesh.model.policy import COLLECTION, Policy, Rule
 from mesh.model.quantity import AttributeType, number
 from mesh.model.server import Server
 from mesh.model.template import Template
@@ -24,11 +25,13 @@ SHAPES: dict[str, type[Struct]] = {
     "unit": Unit,
     "server": Server,
     "variable": Variable,
+    COLLECTION: Policy,
 }
 CHOICES: dict[str, tuple[str, ...]] = {
     "type": tuple(AttributeType),
     "direction": tuple(Direction),
     "desired": tuple(Desired),
+    "rule": tuple(Rule),
 }
 ORDERED = (("min", "max"), ("min_warning", "max_warning"))  # Pairs of an attribute's limits.
 ANY_KEY = "[...]"  # What msgspec writes in a path instead of a dict's key.

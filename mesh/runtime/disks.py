@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from mesh.crdt.damage import rows
 from mesh.crdt.keys import BOOT, ERA, OPENS
+from mesh.crdt.names import missing_names
 from mesh.crdt.replica import MemoryReplica, Reader, Replica, Table, Write
 from mesh.crdt.verify import refold_replica
 from mesh.errors import DamagedRow, StorageError
@@ -58,6 +59,8 @@ def open_disks(folder: Path, identity: Identity, map_bytes: int = MAP_BYTES) -> 
             notes.append(f"{ledger.path} was {ledger.migration}")
         if not refusal and (mended := mend_tables(ledger, identity)):
             notes.append(f"{ledger.path}: {mended} rows that the disk had damaged were made again from the log")
+        if not refusal:
+            refusal = _keep_names(ledger, identity)
         soft = _open_soft(folder, identity, bool(refusal))
         if isinstance(soft, LmdbReplica):
             stack.callback(soft.close)
@@ -124,6 +127,18 @@ def mend_tables(ledger: LmdbReplica, identity: Identity) -> int:
     if writes:
         write_now(ledger, writes)
     return len(writes)
+
+
+def _keep_names(ledger: LmdbReplica, identity: Identity) -> str:
+    """Write the names of nodes that are missing. Returns why the disk did not take them; empty where nothing is missing now."""
+    with ledger.read() as reader:
+        writes = missing_names(reader, KeyTrust(identity))
+    try:
+        if writes:
+            write_now(ledger, writes)
+    except StorageError as problem:
+        return str(problem)
+    return ""
 
 
 def _changes(stored: Reader, made: MemoryReplica) -> Iterator[Write]:

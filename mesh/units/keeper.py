@@ -10,7 +10,7 @@ from random import Random
 import trio
 
 from mesh.crdt.replica import Reader
-from mesh.crdt.view import read_record, scan_records
+from mesh.crdt.view import changes_policies, read_record, scan_records
 from mesh.effects import Visible
 from mesh.ids import RecordId
 from mesh.model.fields import unflatten
@@ -48,8 +48,11 @@ class Keeper:
         with self._node.listen(BACKLOG, (Visible,)) as announcements:
             await self._read_all()
             async for announcement in announcements:
-                if isinstance(announcement, Visible):
-                    self._on_visible(announcement)
+                if not isinstance(announcement, Visible):
+                    continue
+                self._on_visible(announcement)
+                if changes_policies(announcement.batches):  # They may show another host or desired state of any unit.
+                    await self._read_all()
 
     def _tell(self, event: Event) -> None:
         self.host.apply(self._supervision.handle(event, trio.current_time()))
