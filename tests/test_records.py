@@ -14,11 +14,13 @@ from mesh.config import GossipConfig
 from mesh.crdt.compose import Clear, Put
 from mesh.crdt.effects import Composed, LedgerEffect, NotComposed, Store
 from mesh.crdt.events import Merge
-from mesh.errors import NotFound, Refused, UsageError
+from mesh.crdt.versions import Expect, field_version, record_version
+from mesh.errors import NotFound, Refused, Unmet, UsageError
 from mesh.events import Tick
 from mesh.ids import RecordId
 from mesh.model.fields import unflatten
 from mesh.records import (
+    BURIED_DOTS_MAX,
     QUEUE_MAX,
     BuryRecord,
     Opened,
@@ -31,7 +33,7 @@ from mesh.records import (
     Submit,
     TakeSibling,
 )
-from tests.crdt.site import NOON, STRANGER, Site, exchange
+from tests.crdt.site import NOON, STRANGER, Pen, Site, exchange, put
 from tests.strategies import json_values
 
 RECORD = RecordId("unit", "BTF/DIPOLE/1")
@@ -318,3 +320,72 @@ def test_a_conflict_of_which_nothing_is_shown_is_settled_too() -> None:
 def test_a_change_that_is_no_side_of_the_conflict_is_refused() -> None:
     assert _disagreeing().refused(TakeSibling(NOTE, "a", "00.1.0.00")).field == "take"
     assert isinstance(Door().refused(SettleField(NOTE, "a", 1)), Refused)
+
+
+def _version(door: Door) -> str:
+    return record_version(door.site.show(NOTE))
+
+
+def test_a_guard_that_does_not_hold_refuses_the_whole_batch() -> None:
+    door = Door()
+    door.done(PutRecord(NOTE, {"a": 1}, Expect(absent=True)))
+    seen = _version(door)
+    door.done(PatchRecord(NOTE, {"a": 2}, Expect(versions=(seen,))))
+    other = PutRecord(RecordId("note", "other"), {"a": 1})
+    stale = Expect(versions=(seen,))
+    for operation in (
+        PutRecord(NOTE, {"a": 3}, stale),
+        PatchRecord(NOTE, {"a": 3}, stale),
+        BuryRecord(NOTE, stale),
+        RestoreRecord(NOTE, stale),
+    ):
+        error = door.refused(other, operation)
+        assert (type(error), "last written by ada" in error.message) == (Unmet, True)
+    assert door.site.show(other.record) is None
+
+
+def test_a_guard_sees_writes_that_are_not_stored_yet() -> None:
+    door = Door()
+    first, second = (door.submit(PutRecord(NOTE, {"a": n}, Expect(absent=True))) for n in range(2))
+    door.keep(door.site.settle())
+    assert (type(door.answers[first]), type(door.answers[second])) == (Composed, NotComposed)
+
+
+def test_a_third_value_is_not_settled_unseen() -> None:
+    door = _disagreeing()
+    cell = door.site.show(NOTE).cells["a"]
+    seen = Expect(fields={"a": tuple(str(sibling.dot) for sibling in cell)})
+    cid = Site("c")
+    cid.write(Put(NOTE, "a", 3), now=NOON - 9)
+    door.site.pull(cid)
+    for operation in (TakeSibling(NOTE, "a", str(cell[0].dot), seen), SettleField(NOTE, "a", 1, seen)):
+        assert len(door.refused(operation).details["there"]) == 3
+    door.done(SettleField(NOTE, "a", 1, Expect(fields={"a": (field_version(door.site.show(NOTE).cells["a"]),)})))
+    assert door.site.show(NOTE).conflicts() == []
+
+
+def test_a_withheld_value_is_written_over_and_not_merged_into() -> None:
+    door, bob = Door(), Site("b")
+    door.done(PutRecord(RecordId("policy", "p"), {"rule": "ask"}), PutRecord(NOTE, {"m": {"x": {"min": 1}}}))
+    bob.write(Put(NOTE, "m.x", {"min": 2}), now=NOON + 1)
+    door.site.pull(bob)
+    assert door.show() == {}
+    assert door.refused(PatchRecord(NOTE, {"m": {"x": {"max": 3}}})).field == "m.x"
+    door.done(PatchRecord(NOTE, {"b": 1}))
+    assert (door.show(), door.site.show(NOTE).conflicts()) == ({"b": 1}, ["m.x"])
+    door.done(SettleField(NOTE, "m.x", {"min": 2}))
+    assert door.show() == {"b": 1, "m": {"x": {"min": 2}}}
+
+
+def test_a_record_with_too_many_live_changes_is_buried_once_its_conflicts_are_settled() -> None:
+    door, pens = Door(), [Pen("x", bytes([n]) * 16) for n in range(BURIED_DOTS_MAX // 100)]
+    for pen in pens:
+        door.site.merge(pen.next(*(put(NOTE, f"f{n}", pen.era.hex()) for n in range(101))))
+    error = door.refused(BuryRecord(NOTE))
+    assert (error.rule, "--where" in error.todo) == ("a bury names all that it hides", True)
+    cells = door.site.show(NOTE).cells
+    door.done(
+        *(SettleField(NOTE, f"f{n}", 1, Expect(fields={f"f{n}": (field_version(cells[f"f{n}"]),)})) for n in range(80))
+    )
+    door.done(BuryRecord(NOTE))
+    assert door.site.show(NOTE).buried

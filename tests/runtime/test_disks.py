@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from mesh.config import StorageConfig
+from mesh.crdt.names import node_name
 from mesh.crdt.replica import Table
 from mesh.errors import StorageError
 from mesh.runtime.backups import LEDGER, verify_node
@@ -117,3 +118,14 @@ async def test_a_node_starts_over_a_damaged_table_and_is_whole_in_the_end(table:
         assert a.health().fingerprint == b.health().fingerprint
     assert verify_node(tmp_path / "a").is_whole
     assert verify_node(tmp_path / "b").is_whole
+
+
+async def test_names_of_nodes_that_a_disk_has_damaged_are_read_from_the_certificates_again(tmp_path: Path) -> None:
+    make_folders(tmp_path, "a", "b")
+    async with running(tmp_path, "a", "b") as (a, b):
+        assert await a.wait_until_covered(await put(b, "x", 1), 10.0)
+        writer = b.loop.peer.ledger.writer
+    assert flip(tmp_path / "a", Table.META) > 0
+    async with running(tmp_path, "a") as (a,):
+        with a.read() as reader:
+            assert node_name(reader, writer) == "b"
