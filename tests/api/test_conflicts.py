@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mesh.client import MeshClient
-from mesh.errors import Refused, UsageError
+from mesh.errors import Refused, Unmet, UsageError
 from mesh.runtime.node import Node
 from tests.api.serving import attended, client_of, one_node
 from tests.runtime.meshes import make_folders, put, running, until
@@ -51,10 +51,19 @@ async def test_a_settlement_names_all_and_reaches_every_peer(tmp_path: Path) -> 
         for key, index in (("x", 0), ("y", 1)):
             (row,) = await client.conflicts("variable", prefix=key)
             wanted = row.conflicts[0].values[index]
-            assert (await client.take("variable", key, "value", wanted.dot, reason="measured")).changed
+            assert (
+                await client.take(
+                    ("variable", key, "value"), wanted.dot, seen=row.conflicts[0].version, reason="measured"
+                )
+            ).changed
             record = await client.get("variable", key)
             assert (record.value, record.conflicts, record.changed.author) == ({"value": wanted.value}, [], "eva")
-        await client.settle("variable", "z", "value", 7)
+        (row,) = await client.conflicts("variable", prefix="z")
+        seen = [value.dot for value in row.conflicts[0].values]
+        with pytest.raises(Unmet) as unmet:
+            await client.settle(("variable", "z", "value"), 7, seen=seen[:1])
+        assert {one["dot"] for one in unmet.value.details["there"]} == set(seen)
+        await client.settle(("variable", "z", "value"), 7, seen=seen)
         assert (await client.get("variable", "z")).value == {"value": 7}
         assert await client.conflicts() == []
         async with attended(bob), MeshClient([bob.url]) as at_bob:
@@ -67,13 +76,17 @@ async def test_what_cannot_be_settled_is_refused(tmp_path: Path) -> None:
     async with one_node(tmp_path) as (ada, http), MeshClient([ada.url]) as client:
         await put(ada, "x", 1)
         with pytest.raises(Refused, match="not in conflict"):
-            await client.settle("variable", "x", "value", 2)
+            await client.settle(("variable", "x", "value"), 2, seen="any")
         with pytest.raises(UsageError, match="either"):
-            await client.take("variable", "x", "value", "")
+            await client.take(("variable", "x", "value"), "", seen="any")
         assert (await http.get("/v1/conflicts?prefix=x")).status_code == 422
-        both = await http.post("/v1/resolve/variable/x", json={"field": "value", "take": "a.1", "value": 1})
+        both = await http.post(
+            "/v1/resolve/variable/x", json={"field": "value", "seen": "any", "take": "a.1", "value": 1}
+        )
         assert (both.status_code, both.json()["kind"]) == (400, "invalid")
-        settled = await http.post("/v1/resolve/variable/x", json={"field": "value", "value": None})
+        settled = await http.post("/v1/resolve/variable/x", json={"field": "value", "seen": "any", "value": None})
+        unseen = await http.post("/v1/resolve/variable/x", json={"field": "value", "value": None})
+        assert (unseen.status_code, "seen" in unseen.json()["detail"]) == (400, True)
         assert (settled.status_code, settled.json()["kind"]) == (409, "refused")
 
 

@@ -25,12 +25,12 @@ def test_every_value_and_every_late_edit_has_a_line() -> None:
     one = Version("desired", "put", "START", "eva", 0.0, "dot1", "ada", shown=True)
     other = Version("desired", "clear", None, "leo", 0.0, "dot2", "bob")
     bury = Version("", "bury", None, "eva", 0.0, "dot3", "ada", shown=True)
-    conflict = rows(Unsettled("unit", "A", [FieldConflict("desired", [one, other])]))
-    assert [(row[1], row[2], row[3], row[-1]) for row in conflict] == [
-        ("desired", "shown", '"START"', "dot1"),
-        ("desired", "or", "(clear)", "dot2"),
+    conflict = rows(Unsettled("unit", "A", [FieldConflict("desired", [one, other], version="seen1")]))
+    assert [(row[1], row[2], row[3], row[4], row[-1]) for row in conflict] == [
+        ("desired", "seen1", "shown", '"START"', "dot1"),
+        ("desired", "seen1", "or", "(clear)", "dot2"),
     ]
-    assert [row[2] for row in rows(Unsettled("unit", "A", late=[one], buries=[bury]))] == [
+    assert [row[3] for row in rows(Unsettled("unit", "A", late=[one], buries=[bury]))] == [
         "buried",
         "edited while buried",
     ]
@@ -44,12 +44,16 @@ async def test_conflicts_are_listed_and_settled(tmp_path: Path, capsys: pytest.C
         assert ("bob" in table, "3 records" in said) == (True, True)
         found = json.loads((await mesh("conflicts", "--json"))[0])
         dot = found[0]["conflicts"][0]["values"][1]["dot"]
-        assert "stored" in (await mesh("resolve", "variable", "x", "value", "--take", dot))[0]
+        seen = [row["conflicts"][0]["version"] for row in found]
+        x = ("resolve", "variable", "x", "value")
+        assert "looked at" in (await mesh(*x, "--take", dot, code=1))[1]
+        assert "not as expected" in (await mesh(*x, "--take", dot, "--seen", dot, code=1))[1]
+        assert "stored" in (await mesh(*x, "--take", dot, "--seen", seen[0]))[0]
         assert json.loads((await mesh("get", "variable", "x"))[0]) == {"value": 1}
-        assert "stored" in (await mesh("resolve", "variable", "y", "value", "--value", "-4"))[0]
+        assert "stored" in (await mesh("resolve", "variable", "y", "value", "--value", "-4", "--seen", seen[1]))[0]
         assert json.loads((await mesh("get", "variable", "y"))[0]) == {"value": -4}
         assert "1 records" in (await mesh("conflicts"))[1]
-        _, said = await mesh("resolve", "variable", "x", "value", "--take", dot, code=1)
+        _, said = await mesh(*x, "--take", dot, "--seen", seen[0], code=1)
         assert "not in conflict" in said
 
 
