@@ -233,11 +233,14 @@ class Peer:
                 effects.append(said)
 
     def _on_own_head(self, heard: OwnHead, now: float, work: deque[_Said]) -> None:
-        """A peer that knows more of our chain than our disk does has seen a life that this disk forgot (DESIGN §4)."""
-        if heard.head is not None and not self.ledger.holds(heard.head):
-            reason = (
-                f"a peer knows a batch {heard.head.number} of ours that is not on this disk: it was copied or restored"
-            )
+        """A peer that knows more of our chain than our disk does has seen a life that this disk forgot (DESIGN §4).
+
+        Before the first write its word is enough, once: waiting for the proof would cost the write. Later only a batch counts
+        that this node has signed, and the ledger sees to that; whoever merely claims one could end era after era.
+        """
+        claimed = heard.head is not None and not self.ledger.holds(heard.head)
+        if claimed and self._records.is_opening(now):
+            reason = "this node's disk was copied or restored: a peer knows of a batch of ours that it does not hold"
             work += self.ledger.handle(OpenEra(reason), now)
         work += self._records.handle(Opened(), now)
 

@@ -105,6 +105,10 @@ class Records:
         """When waiting requests are let in whatever was heard."""
         return self._opens_at if self._waiting else float("inf")
 
+    def is_opening(self, now: float) -> bool:
+        """Whether a starting node still waits to hear of its own head before its first write."""
+        return now < self._opens_at
+
     def handle(self, event: RecordsEvent, now: float) -> list[LedgerEffect]:
         """React to one event."""
         match event:

@@ -7,11 +7,8 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from mesh.crdt.batch import decode_batch, hash_content
+from mesh.crdt.branches import holds
 from mesh.crdt.fingerprint import read_fingerprint
-from mesh.crdt.keys import batch_key
-from mesh.crdt.replica import MemoryReplica, Table
-from mesh.ids import Head
 from mesh.peer import Peer
 from sim.journal import Journal
 from sim.node import Node
@@ -95,7 +92,7 @@ def fates_of(nodes: Sequence[Node], journal: Journal) -> Fates:
     fates = Fates()
     for request, (entry, head) in enumerate(journal.acknowledged()):
         holders = journal.holders(head)
-        have = [node for node in nodes if _has(node.disk.replica, head)]
+        have = [node for node in nodes if holds(node.disk.replica, head)]
         forgot = [node.name for node in nodes if holders >> node.index & 1 and node not in have]
         lack = [node.name for node in nodes if node.up and node not in have]
         title = f"write {request} (acknowledged by {nodes[entry.index].name} at {entry.acknowledged_at:.3f} s)"
@@ -108,8 +105,3 @@ def fates_of(nodes: Sequence[Node], journal: Journal) -> Fates:
         elif lack:
             fates.broken.append(f"{title} is missing at {_names(lack)}")
     return fates
-
-
-def _has(replica: MemoryReplica, head: Head) -> bool:
-    row = replica.get(Table.BATCHES, batch_key(head.writer, head.number))
-    return row is not None and hash_content(decode_batch(row).content) == head.hash

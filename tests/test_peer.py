@@ -262,16 +262,51 @@ def test_a_restored_disk_opens_a_new_era_and_loses_nothing() -> None:
     assert len(loop.peers["ada"].ledger.durable.heads()) == 2
 
 
-def test_a_peer_that_knows_another_own_batch_of_that_number_ends_the_era() -> None:
+def test_before_the_first_write_the_word_of_a_peer_ends_the_era_and_only_once() -> None:
+    loop = formed()
+    loop.start("eve")
+    eve = loop.peers["eve"]
+    own = eve.ledger.writer
+    claim = Heads((Head(own, 9, b"?" * 32),), False)
+    loop.tell("eve", Received(node("ada"), address("ada"), claim))
+    second = eve.ledger.writer
+    assert second != own
+    claim = Heads((Head(second, 9, b"?" * 32),), False)
+    loop.tell("eve", Received(node("ada"), address("ada"), claim))
+    assert eve.ledger.writer == second
+
+
+def test_later_nobody_ends_an_era_by_claiming_to_know_more_of_it() -> None:
     loop = formed()
     loop.put("eve", {"a": 1}, 1)
     loop.run(2)
     eve = loop.peers["eve"]
-    own = eve.ledger.durable.lines[eve.ledger.writer].have
-    for head, opens in ((own, False), (Head(own.writer, 1, bytes(32)), True)):
-        before = eve.ledger.writer
-        loop.tell("eve", Received(node("ada"), address("ada"), Heads((head,), False)))
-        assert (eve.ledger.writer != before) == opens
+    before = eve.ledger.writer
+    for number in (1, 2, 99):
+        loop.tell("eve", Received(node("ada"), address("ada"), Heads((Head(before, number, bytes(32)),), True)))
+    assert eve.ledger.writer == before
+
+
+def test_two_nodes_on_copies_of_one_disk_lose_nothing_and_everybody_is_told() -> None:
+    loop = formed()
+    loop.put("eve", {"a": 1}, 1)
+    loop.run(2)
+    backup = copy_of(loop.disks["eve"][0])
+    before = loop.peers["eve"].ledger.writer
+    loop.put("eve", {"b": 2}, 2)
+    loop.run(2)
+    loop.dark |= {name for name in NAMES if name != "eve"}
+    loop.disks["eve"] = (backup, loop.disks["eve"][1])
+    loop.start("eve")
+    loop.run(5)  # It starts where nobody can be heard, and writes under the number that its other life has used.
+    loop.put("eve", {"c": 3}, 3)
+    loop.run(2)
+    loop.dark.clear()
+    loop.run(40)
+    assert is_one(loop)
+    assert all(loop.fields(name) == loop.fields("eve") for name in NAMES)
+    assert sorted(name for name, event in loop.events() if event == "ledger.fork") == sorted(NAMES)
+    assert loop.peers["eve"].ledger.writer != before
 
 
 def test_a_full_disk_is_told_and_the_peer_goes_on() -> None:

@@ -13,7 +13,7 @@ from mesh.api.walking import each
 from mesh.crdt.batch import decode_batch, open_batch
 from mesh.crdt.clock import seconds_of
 from mesh.crdt.keys import batch_key, number_of
-from mesh.crdt.lines import Line, read_line, read_lines
+from mesh.crdt.lines import Line, read_family, read_line, read_lines
 from mesh.crdt.replica import Reader, Table
 from mesh.crdt.token import encode_token
 from mesh.crdt.waiting import held_since
@@ -30,8 +30,8 @@ async def list_held(node: Node, params: Nothing) -> HeldList:
     """Every writer that is held up here, and why."""
     with node.read() as reader:
         lines, position = read_lines(reader), position_of(reader)
-    waiting = [writer for writer in sorted(lines) if lines[writer].applied.number < lines[writer].have.number]
-    found = await each(node, waiting, lambda reader, writer: _held_row(node, reader, writer))
+    waiting = [line for _, line in sorted(lines.items()) if line.applied.number < line.have.number]
+    found = await each(node, waiting, lambda reader, line: _held_row(node, reader, line))
     quota = node.loop.peer.ledger.quota
     return HeldList(
         items=[row for row in found if row is not None],
@@ -66,7 +66,8 @@ async def list_void(node: Node, params: ListVoid) -> VoidPage:
 def _writer(node: Node, given: str) -> WriterId:
     with node.read() as reader:
         lines = read_lines(reader)
-    held = [w for w in sorted(lines) if lines[w].applied.number < lines[w].have.number and w.hex().startswith(given)]
+    late = [line.have.writer for line in lines.values() if line.applied.number < line.have.number]
+    held = [writer for writer in sorted(dict.fromkeys(late)) if writer.hex().startswith(given)]
     if not held:
         raise NotFound(f"no writer {given!r} is held up at {node.name}", field="writer", todo="list what is held")
     if len(held) > 1:
@@ -86,16 +87,17 @@ class _First(Struct, frozen=True):
     author: str = ""
 
 
-def _held_row(node: Node, reader: Reader, writer: WriterId) -> HeldRow | None:
-    line = read_line(reader, writer)
+def _held_row(node: Node, reader: Reader, was: Line) -> HeldRow | None:
+    writer = was.have.writer
+    line = read_family(reader, writer).get(was.id)
     if line is None or line.applied.number == line.have.number:  # It was applied meanwhile.
         return None
     number = line.applied.number + 1
-    key = batch_key(writer, number)
+    key = batch_key(line.id, number)
     first = _first(node, reader.get(Table.BATCHES, key))
     reason = (reader.get(Table.FATES, key) or b"").decode(errors="replace").removeprefix(HELD_MARK)
-    use = node.loop.peer.ledger.quota.of(writer)
-    need = node.loop.peer.ledger.blocked.get(writer)
+    use = node.loop.peer.ledger.quota.of(line.id)
+    need = node.loop.peer.ledger.blocked.get(line.id)
     return HeldRow(
         writer=writer.hex(),
         peer=peer_of(node, reader, writer),
@@ -104,11 +106,11 @@ def _held_row(node: Node, reader: Reader, writer: WriterId) -> HeldRow | None:
         batches=use.batches,
         bytes=use.size,
         reason=reason or "it was not tried yet since this node started",
-        since=held_since(reader, writer),
+        since=held_since(reader, line.id),
         made_at=first.made_at,
         author=first.author,
-        needs=Need(need[0].hex(), need[1], peer_of(node, reader, need[0])) if need is not None else None,
-        may_have=_holders(node, [read_line(reader, need[0]), line]) if need is not None else [],
+        needs=Need(need.writer.hex(), need.number, peer_of(node, reader, need.writer)) if need is not None else None,
+        may_have=_holders(node, [read_line(reader, need.writer), line]) if need is not None else [],
     )
 
 

@@ -9,9 +9,10 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct
 
-from mesh.api import conflicts, held, past, policies, proving, reading, state, transactions, undoing, writing
+from mesh.api import conflicts, forks, held, past, policies, proving, reading, state, transactions, undoing, writing
 from mesh.api.fate_shapes import HeldList, ListVoid, RetryHeldParams, VoidPage
 from mesh.api.faults import Invalid, UnknownMethod
+from mesh.api.forks import ForkList
 from mesh.api.policies import ExplainPolicy, ListPolicies, PolicyExplained, PolicyList
 from mesh.api.proof_shapes import ProofAnswer, ProveField
 from mesh.api.provenance import (
@@ -88,6 +89,7 @@ METHODS: Mapping[str, Method] = {
     "records.undo": _method(UndoWindow, UndoAnswer, undoing.undo),
     "conflicts.list": _method(ListConflicts, ConflictPage, conflicts.list_conflicts),
     "conflicts.resolve": _method(ResolveConflict, Receipt, conflicts.resolve_conflict),
+    "forks.list": _method(Nothing, ForkList, forks.list_forks),
     "held.list": _method(Nothing, HeldList, held.list_held),
     "held.retry": _method(RetryHeldParams, HeldList, held.retry_held),
     "void.list": _method(ListVoid, VoidPage, held.list_void),

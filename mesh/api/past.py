@@ -30,6 +30,7 @@ from mesh.api.reading import Position, catch_up, position_of, row_of
 from mesh.api.walking import each, walk
 from mesh.api.writing import write
 from mesh.crdt.batch import Kind, OpenBatch, decode_batch, hash_content, reread
+from mesh.crdt.branches import line_of, spans_of
 from mesh.crdt.cell import Sibling
 from mesh.crdt.clock import seconds_of
 from mesh.crdt.cut import Cut, last_stamp
@@ -221,28 +222,33 @@ async def _position_at(node: Node, moment: Moment, timeout_s: float) -> Position
 
 
 async def _cut_at(node: Node, seconds: float) -> Position:
-    cut = Cut(present(node), last_stamp(seconds))
+    with node.read() as reader:
+        cut = Cut(reader, position_of(reader), last_stamp(seconds))
+        position = cut.position(reader)
     cutting = True
     while cutting:
         cutting = False
 
         def look(reader: Reader, place: Place, row: bytes) -> None:
             nonlocal cutting
-            cutting = cut.look(reread(decode_batch(row))) or cutting
+            cutting = cut.look(reader, place[0], reread(decode_batch(row))) or cutting
 
-        await walk(node, cut.position, look)
-    return {writer: number for writer, number in cut.position.items() if number}
+        await walk(node, position, look)
+        with node.read() as reader:
+            position = cut.position(reader)
+    return position
 
 
 async def _folded(node: Node, record: RecordId, *positions: Position) -> list[StoredRecord | None]:
     """A record as it was at each of the positions, from one walk through the log."""
-    folds = [(position, Refold(record)) for position in positions]
+    with node.read() as reader:
+        folds = [(spans_of(reader, position), Refold(record)) for position in positions]
     furthest = {w: max(position.get(w, 0) for position in positions) for position in positions for w in position}
 
     def look(reader: Reader, place: Place, row: bytes) -> None:
         found = changes_in(reader, place, row, record)
-        for position, fold in folds:
-            if place[1] <= position.get(place[0], 0):
+        for spans, fold in folds:
+            if place[1] <= spans.get(place[0], 0):
                 for one in found:
                     fold.add(one)
 
@@ -286,7 +292,7 @@ def _blame_row(node: Node, reader: Reader, field: str, sibling: Sibling, conflic
 
 
 def _batch_of(reader: Reader, dot: Dot) -> OpenBatch | None:
-    row = reader.get(Table.BATCHES, batch_key(dot.writer, dot.number))
+    row = reader.get(Table.BATCHES, batch_key(line_of(reader, dot), dot.number))
     if row is None:
         return None
     batch = decode_batch(row)

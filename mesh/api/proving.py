@@ -8,15 +8,17 @@ from mesh.api.proof_shapes import ProofAnswer, ProveField
 from mesh.api.reading import Position, catch_up, position_of
 from mesh.api.walking import walk
 from mesh.crdt.batch import Batch, decode_batch, reread
+from mesh.crdt.branches import WRITER_BYTES, line_of
 from mesh.crdt.cell import Cell
 from mesh.crdt.history import Place
 from mesh.crdt.keys import batch_key
+from mesh.crdt.lines import LineId
 from mesh.crdt.proof import CHAIN_BYTES_MAX, DOMAIN, Proof, write_proof
 from mesh.crdt.replica import Reader, Table
 from mesh.crdt.token import encode_token
 from mesh.crdt.view import read_record
 from mesh.errors import NotFound
-from mesh.ids import Dot, RecordId, WriterId
+from mesh.ids import Dot, RecordId
 from mesh.model.naming import check_key
 from mesh.runtime.node import Node
 
@@ -37,7 +39,9 @@ async def prove(node: Node, params: ProveField) -> ProofAnswer:
         proof = _proof(node, reader, record, params, cell)
     cut = False
     if params.chain:
-        chain, cut = await _chain(node, cell, position)
+        with node.read() as reader:
+            starts = {line_of(reader, sibling.dot): sibling.dot for sibling in cell}
+        chain, cut = await _chain(node, starts, position)
         proof = Proof(**{name: getattr(proof, name) for name in Proof.__struct_fields__} | {"chain": tuple(chain)})
     return ProofAnswer(
         record.collection,
@@ -71,30 +75,28 @@ def _proof(node: Node, reader: Reader, record: RecordId, params: ProveField, cel
 
 
 def _batches(reader: Reader, dots: "tuple[Dot, ...] | dict[Dot, None]") -> tuple[Batch, ...]:
-    rows = [reader.get(Table.BATCHES, batch_key(dot.writer, dot.number)) for dot in dots]
+    rows = [reader.get(Table.BATCHES, batch_key(line_of(reader, dot), dot.number)) for dot in dots]
     return tuple(decode_batch(row) for row in rows if row is not None)
 
 
-async def _chain(node: Node, cell: Cell, position: Position) -> tuple[list[Batch], bool]:
-    """The batches of the value's writers behind it, up to the position; and whether they were cut at CHAIN_BYTES_MAX."""
-    first: dict[WriterId, int] = {sibling.dot.writer: sibling.dot.number for sibling in cell}
+async def _chain(node: Node, starts: dict[LineId, Dot], position: Position) -> tuple[list[Batch], bool]:
+    """The batches behind the value's own in their lines, up to the position; and whether they were cut at CHAIN_BYTES_MAX."""
     found: list[Batch] = []
     size = 0
-    ended: dict[
-        WriterId, None
-    ] = {}  # A writer whose chain would not fit gets no later batch either: a chain has no gap.
+    ended: dict[LineId, None] = {}  # A line whose chain would not fit gets no later batch either: a chain has no gap.
 
     def look(reader: Reader, place: Place, row: bytes) -> None:
         nonlocal size
-        writer, number = place
-        if number <= first[writer] or writer in ended:
+        line, number = place
+        if line not in starts or number <= starts[line].number or line in ended:
             return
         size += len(row)
         if size > CHAIN_BYTES_MAX:
-            ended[writer] = None
+            ended[line] = None
         else:
             found.append(decode_batch(row))
 
-    for writer, number in first.items():
-        await walk(node, {writer: position[writer]}, look, (writer, number))
+    writers = dict.fromkeys(dot.writer for dot in starts.values())
+    within = {key: number for key, number in position.items() if key[:WRITER_BYTES] in writers}
+    await walk(node, within, look)
     return found, bool(ended)

@@ -15,12 +15,14 @@ from mesh.api.reading import Position, position_of, slices
 from mesh.api.shapes import OpenWatch, WatchEvent
 from mesh.api.watching import Tell, Watch
 from mesh.crdt.batch import OpenBatch, decode_batch, open_batch
+from mesh.crdt.branches import advance, spans_of
 from mesh.crdt.keys import batch_key, number_of
+from mesh.crdt.lines import LineId
 from mesh.crdt.replica import Table
 from mesh.crdt.token import decode_token
 from mesh.crdt.view import StoredRecord, changes_policies, read_record
 from mesh.effects import Emit, Posted, Visible
-from mesh.ids import RecordId, WriterId
+from mesh.ids import RecordId
 from mesh.model.fields import unflatten
 from mesh.model.naming import check_collection
 from mesh.runtime.node import Node
@@ -89,7 +91,9 @@ class RecordWatch(Watch):
             await self._bookmark()
 
     async def _on_batch(self, opened: OpenBatch) -> None:
-        if opened.content.number > self.position.get(opened.content.writer, 0):
+        with self.node.read() as reader:
+            is_new = advance(reader, self.position, opened)
+        if is_new:
             await self._tell_batch(opened)
             if changes_policies([opened]):
                 await self._tell_conflicts(opened)
@@ -108,7 +112,6 @@ class RecordWatch(Watch):
     async def _tell_batch(self, opened: OpenBatch) -> None:
         """All events of one batch; only the last one carries the token, because only then is the batch told whole."""
         events = [event for key in self._keys(opened) if (event := self._event(opened, key)) is not None]
-        self.position[opened.content.writer] = opened.content.number
         for place, event in enumerate(events, 1):
             last = place == len(events)
             await self.tell(_with_token(event, self.token) if last else event)
@@ -161,20 +164,20 @@ async def check_watch(node: Node, params: OpenWatch) -> None:
 async def _batches_since(node: Node, start: Position) -> AsyncGenerator[list[OpenBatch], None]:
     """The batches applied here behind `start`, writer by writer, in slices."""
     with node.read() as reader:
-        position = position_of(reader)
-    for writer in sorted(position):
-        number = start.get(writer, 0)
-        while number < position[writer]:
-            batches = _some_batches(node, writer, number)
-            yield [opened for opened in batches if opened.content.number <= position[writer]]
-            number = batches[-1].content.number if batches else position[writer]
+        spans, known = spans_of(reader, position_of(reader)), spans_of(reader, start, certain=True)
+    for line in sorted(spans):
+        number = known.get(line, 0)
+        while number < spans[line]:
+            batches = _some_batches(node, line, number)
+            yield [opened for opened in batches if opened.content.number <= spans[line]]
+            number = batches[-1].content.number if batches else spans[line]
             await trio.lowlevel.checkpoint()
 
 
-def _some_batches(node: Node, writer: WriterId, number: int) -> list[OpenBatch]:
+def _some_batches(node: Node, line: LineId, number: int) -> list[OpenBatch]:
     batches: list[OpenBatch] = []
     with node.read() as reader:
-        for key, row in reader.scan(Table.BATCHES, writer, batch_key(writer, number)):
+        for key, row in reader.scan(Table.BATCHES, line, batch_key(line, number)):
             assert number_of(key) > number
             batches.append(open_batch(decode_batch(row), node.identity.mesh))
             if len(batches) >= LOOKED_AT_ONCE:

@@ -103,6 +103,7 @@ ENTRIES = (
     Entry("POST", "/v1/undo", "records.undo", _submit, body="Undo"),
     Entry("GET", "/v1/conflicts", "conflicts.list", _from_query, CONFLICT_QUERIES),
     Entry("POST", "/v1/resolve/{collection}/{key:path}", "conflicts.resolve", _submit, body="Settlement"),
+    Entry("GET", "/v1/forks", "forks.list", _from_query),
     Entry("GET", "/v1/held", "held.list", _from_query),
     Entry("POST", "/v1/held/retry", "held.retry", _body_alone, body="Retry"),
     Entry("GET", "/v1/void", "void.list", _from_query, (*READ_QUERIES, "after_key", "limit")),

@@ -21,7 +21,17 @@ from mesh.crdt.cell import Sibling
 from mesh.crdt.clock import seconds_of
 from mesh.crdt.history import Place
 from mesh.crdt.replica import Reader
-from mesh.crdt.standing import BatchPlace, Fate, Replacing, fate_of, is_live, read_batch, replacing_in, standing_of
+from mesh.crdt.standing import (
+    Fate,
+    Replacing,
+    fate_of,
+    followers_of,
+    is_live,
+    place_of,
+    read_batch,
+    replacing_in,
+    standing_of,
+)
 from mesh.crdt.token import encode_token
 from mesh.crdt.view import value_of
 from mesh.errors import NotFound, UsageError
@@ -31,31 +41,34 @@ from mesh.runtime.node import Node
 
 async def show_transaction(node: Node, params: ShowTransaction) -> TransactionAnswer:
     """A batch, and what is left of it. Raises NotFound, Behind, UsageError."""
-    place = read_place(params.batch)
+    named = read_named(params.batch)
     await catch_up(node, params)
     with node.read() as reader:
-        opened, position = read_batch(reader, place), position_of(reader)
+        opened, position = read_batch(reader, named), position_of(reader)
     if opened is None:
         raise NotFound(
             f"batch {params.batch} is not at {node.name}", field="batch", todo="take a dot from a history, or a receipt"
         )
     replacing: list[Replacing] = []
+    with node.read() as reader:
+        followers = followers_of(reader, opened)
 
     def look(reader: Reader, at: Place, row: bytes) -> None:
-        replacing.extend(replacing_in(reader, at, row, opened))
+        replacing.extend(replacing_in(reader, at, row, opened, followers))
 
     await walk(node, position, look)
     with node.read() as reader:
         return _transaction(node, reader, opened, replacing, encode_token(position))
 
 
-def read_place(given: str) -> BatchPlace:
+def read_named(given: str) -> Dot:
     """The batch that a dot or a receipt's `writer.number` names. Raises UsageError."""
     parts = given.split(".")
     try:
         writer, number = bytes.fromhex(parts[0]), int(parts[1])
+        mark = bytes.fromhex(parts[3]) if len(parts) == 4 else b""  # A receipt names none.
     except (ValueError, IndexError):
-        writer, number = b"", 0
+        writer, number, mark = b"", 0, b""
     if len(writer) != 16 or number < 1 or len(parts) not in (2, 4):
         raise UsageError(
             f"a batch was expected, {given[:90]!r} came",
@@ -63,7 +76,7 @@ def read_place(given: str) -> BatchPlace:
             rule="writer.number, or a dot",
             todo="take a dot from a history, or the `batch` of a receipt",
         )
-    return WriterId(writer), number
+    return Dot(WriterId(writer), number, 0, mark)
 
 
 def _transaction(
@@ -73,7 +86,7 @@ def _transaction(
     by_dot: dict[Dot, list[Replacing]] = {}
     for one in replacing:
         by_dot.setdefault(one.replaced, []).append(one)
-    fate, why = fate_of(reader, (content.writer, content.number))
+    fate, why = fate_of(reader, place_of(reader, opened), content.writer)
     changes: list[TransactionChange] = []
     for index, change in enumerate(content.changes):
         dot = opened.dot(index)
@@ -134,7 +147,7 @@ async def show_intent(node: Node, params: ShowIntent) -> IntentAnswer:
         if content.about.get("intent") != params.intent:
             return
         opened = OpenBatch(batch, hash_content(batch.content), content)
-        fate, _ = fate_of(reader, at)
+        fate, _ = fate_of(reader, at, content.writer)
         found.append((content.stamp, _intent_batch(opened, fate)))
         if fate == "applied":
             for change in content.changes:

@@ -162,6 +162,8 @@ async def _plans(node: Node, window: _Window, records: Iterable[RecordId]) -> di
 def _planning(made: dict[RecordId, list[Made]], marks: Marks) -> Generator[None, None, dict[RecordId, Plan]]:
     plans: dict[RecordId, Plan] = {}
     for record, changes in made.items():
+        if any(one.leaves for one in changes):  # The log goes line by line; where nobody forked, that is by dot.
+            changes.sort(key=lambda one: one.dot)
         plans[record] = _allowed(record, (yield from planning(record, changes, marks)))
         changes.clear()
         yield

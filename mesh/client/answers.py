@@ -90,6 +90,33 @@ class Event(Struct, frozen=True):
     token: str = ""
 
 
+class Branch(Struct, frozen=True):
+    """One branch of a writer that forked: its first batch as it was signed, in hexadecimal."""
+
+    branch: str
+    batch: str
+    newest: int
+    author: str
+    at: float
+    content: str = ""
+    signature: str = ""
+
+
+class Fork(Struct, frozen=True):
+    """A writer of which two batches with one number are known, and the node that it is of."""
+
+    writer: str
+    peer: str
+    number: int
+    branches: list[Branch]
+
+
+class ForkPage(Struct, frozen=True):
+    """All forks that a peer knows of."""
+
+    items: list[Fork]
+
+
 class Version(Struct, frozen=True):
     """One live change of a field (or bury of the record), and the peer that it was made at."""
 

@@ -14,6 +14,8 @@ from msgspec import Struct
 
 from mesh.client.answers import (
     Blame,
+    Fork,
+    ForkPage,
     Held,
     History,
     Page,
@@ -45,7 +47,7 @@ READS = (
     "records.prove",
     *("held.list", "held.retry", "void.list"),  # A retry only judges again: asked twice it does the same.
     *("policies.list", "policies.explain", "transactions.show", "intents.show"),
-    *("conflicts.list", "members.list", "state.get", "state.list", "health.get", "watch.open"),
+    *("conflicts.list", "forks.list", "members.list", "state.get", "state.list", "health.get", "watch.open"),
 )
 
 Moment = str | float  # A token from an earlier answer; seconds since 1970, or ISO 8601 with an offset.
@@ -207,6 +209,10 @@ class MeshClient:
             found += page.items
             after_key = page.next
         return found
+
+    async def forks(self) -> list[Fork]:
+        """Writers of which two branches are known: a disk was copied or restored, or a key stolen."""
+        return (await self._get(ForkPage, "forks.list")).items
 
     async def history(
         self, collection: str, key: str, *, limit: int = 200, before: str = "", after: str = ""

@@ -1,8 +1,10 @@
 """What an applied batch does to the cells.
 
 Invariant: a cell's live siblings are the applied changes of that cell that no applied change names in `over` and that their own
-writer has not changed again; so the view is a pure function of the set of applied batches.
+writer has not changed again later on the same branch; so the view is a pure function of the set of applied batches.
 """
+
+from collections.abc import Callable
 
 from msgspec import Struct
 
@@ -11,7 +13,10 @@ from mesh.crdt.cell import Cell, Sibling, decode_cell, encode_alone, encode_cell
 from mesh.crdt.fates import Applied
 from mesh.crdt.fingerprint import bucket_of, salted, weigh
 from mesh.crdt.replica import Rows
-from mesh.ids import MeshId
+from mesh.ids import Dot, MeshId
+
+Precedes = Callable[[Dot], bool]
+"""Whether an earlier change of the same writer lies on the chain of the batch that is applied. None: the writer did not fork."""
 
 FRESH = (Kind.PUT, Kind.CLEAR)  # On an empty cell they leave just themselves, whatever they name in `over`.
 
@@ -23,7 +28,7 @@ class Outcome(Struct, frozen=True):
     shifts: dict[int, int]
 
 
-def apply_batch(mesh: MeshId, opened: OpenBatch, applied: Applied) -> Outcome:
+def apply_batch(mesh: MeshId, opened: OpenBatch, applied: Applied, precedes: Precedes | None = None) -> Outcome:
     """Carry out the changes of a batch on the cells that its verdict was made on."""
     content, before = opened.content, applied.rows
     writer, number, mark, stamp, author = content.writer, content.number, opened.hash[:8], content.stamp, content.author
@@ -40,17 +45,13 @@ def apply_batch(mesh: MeshId, opened: OpenBatch, applied: Applied) -> Outcome:
             hashed.update(row + key)
             by = int.from_bytes(hashed.digest(), "big")
         else:
-            cells[key], by = _change_row(mesh, key, before.get(key), change, sibling_of(opened, index))
+            before_it = decode_cell(before.get(key))
+            after = change_cell(before_it, change, sibling_of(opened, index), precedes)
+            cells[key] = encode_cell(after) if after else None
+            by = _weight_of_change(mesh, key, before_it, after)
         bucket = bucket_of(key)
         shifts[bucket] = shifts.get(bucket, 0) + by
     return Outcome(cells, shifts)
-
-
-def _change_row(mesh: MeshId, key: bytes, row: bytes | None, change: Change, made: Sibling) -> tuple[bytes | None, int]:
-    """The row of a cell after a change, and by how much its bucket moves."""
-    before = decode_cell(row)
-    after = change_cell(before, change, made)
-    return encode_cell(after) if after else None, _weight_of_change(mesh, key, before, after)
 
 
 def sibling_of(opened: OpenBatch, index: int) -> Sibling:
@@ -60,10 +61,12 @@ def sibling_of(opened: OpenBatch, index: int) -> Sibling:
     return Sibling(opened.dot(index), content.stamp, content.author, change.kind, change.value, over)
 
 
-def change_cell(before: Cell, change: Change, made: Sibling) -> Cell:
+def change_cell(before: Cell, change: Change, made: Sibling, precedes: Precedes | None = None) -> Cell:
     """The cell after a change, which is `made` as a sibling. Whatever it replaces has to be in `before` already, or gone."""
     replaced = set(change.over) if change.kind is not Kind.BURY else set()
     kept = [s for s in before if s.dot not in replaced and s.dot.writer != made.dot.writer]
+    if precedes is not None:
+        kept += [s for s in before if s.dot not in replaced and s.dot.writer == made.dot.writer and not precedes(s.dot)]
     if change.kind is not Kind.RESTORE:
         kept.append(made)
     return ranked(kept)

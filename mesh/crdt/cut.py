@@ -4,11 +4,12 @@ Invariant: what is left is causally closed once a whole pass over it cut nothing
 all that it names; and nothing that could have stayed was cut, because a cut only follows from the moment or from another cut.
 """
 
-from collections.abc import Mapping
-
 from mesh.crdt.batch import Content
+from mesh.crdt.branches import Position, Spans, Tree, line_of
 from mesh.crdt.clock import COUNTER_BITS
-from mesh.ids import WriterId
+from mesh.crdt.lines import Context, LineId, read_lines
+from mesh.crdt.replica import Reader
+from mesh.ids import Dot, WriterId
 
 _FLOAT_MS = 0.1  # Far less than a stamp can tell, more than a float loses even in some thousand years.
 
@@ -21,24 +22,39 @@ def last_stamp(seconds: float) -> int:
 class Cut:
     """Narrows `position` to the largest causally closed set of batches that are stamped at most `stamp`.
 
-    Show it the contents of all batches within `position`, each writer's in order; again and again until a pass leaves it as it is.
+    Show it the contents of all batches within `position`, each line's in order; again and again until a pass leaves it as it is.
     """
 
-    def __init__(self, position: Mapping[WriterId, int], stamp: int) -> None:
-        self.position = {writer: position[writer] for writer in sorted(position)}
+    def __init__(self, reader: Reader, position: Position, stamp: int) -> None:
+        self._context = Context(read_lines(reader))
+        spans = Tree(reader, self._context).spans(position)
+        self._spans: Spans = {line: spans[line] for line in sorted(spans)}
         self._stamp = stamp
 
-    def look(self, content: Content) -> bool:
-        """Look at one batch. True: it cannot be in, so neither it nor what follows it in its chain is within `position` now."""
-        if content.number > self.position[content.writer]:
+    def position(self, reader: Reader) -> dict[WriterId, int]:
+        """What is left."""
+        return Tree(reader, self._context).position(self._spans)
+
+    def look(self, reader: Reader, line: LineId, content: Content) -> bool:
+        """Look at one batch. True: it cannot be in, so neither it nor what follows it in its line is within `position` now."""
+        if content.number > self._spans[line]:
             return False
-        if content.stamp <= self._stamp and self._has_needs(content):
+        if content.stamp <= self._stamp and self._has_needs(reader, line, content):
             return False
-        self.position[content.writer] = content.number - 1
+        self._spans[line] = content.number - 1
         return True
 
-    def _has_needs(self, content: Content) -> bool:
-        needs = [(head.writer, head.number) for head in content.after]
-        needs += [(dot.writer, dot.number) for change in content.changes for dot in change.over]
-        others = (need for need in needs if need[0] != content.writer)  # Its own chain is kept by its number.
-        return all(self.position.get(writer, 0) >= number for writer, number in others)
+    def _has_needs(self, reader: Reader, line: LineId, content: Content) -> bool:
+        needs = [Dot(head.writer, head.number, 0, head.hash) for head in content.after]
+        needs += [dot for change in content.changes for dot in change.over]
+        own = self._context.lines[line]
+        if own.leaves is not None and not self._has(*own.leaves):
+            return False
+        others = (need for need in needs if need.writer != content.writer or need.number < content.number)
+        return all(self._has(self._line_of(reader, need), need.number) for need in others)
+
+    def _line_of(self, reader: Reader, need: Dot) -> LineId:
+        return line_of(reader, need) if need.writer in self._context.branches else need.writer
+
+    def _has(self, line: LineId, number: int) -> bool:
+        return self._spans.get(line, 0) >= number

@@ -16,7 +16,7 @@ from mesh.crdt.replica import Reader, Table
 from mesh.crdt.view import value_of
 from mesh.ids import short
 
-DERIVED = (Table.CELLS, Table.BUCKETS, Table.CONTEXT, Table.FATES)  # What follows from BATCHES alone.
+DERIVED = (Table.CELLS, Table.BUCKETS, Table.CONTEXT, Table.FORKS, Table.FATES)  # What follows from BATCHES alone.
 TEXT_CHARACTERS_MAX = 200
 NOTHING = "nothing"
 
@@ -74,6 +74,8 @@ def place_of(table: Table, key: bytes) -> str:
                 return f"{record} field {field}" if field else f"{record} (buries)"
             case Table.CONTEXT:
                 return f"writer {key.hex()}"
+            case Table.FORKS:
+                return f"branch {key[16:].hex()} of writer {key[:16].hex()}"
             case Table.BATCHES | Table.FATES:
                 return f"batch {number_of(key)} of writer {key[:16].hex()}"
             case Table.BUCKETS:
@@ -98,7 +100,7 @@ def _readable(table: Table, row: bytes) -> str:
     match table:
         case Table.CELLS:
             return " | ".join(map(_sibling_text, decode_cell(row)))
-        case Table.CONTEXT:
+        case Table.CONTEXT | Table.FORKS:
             line = decode_line(row)
             return f"{line.have.number} batches, {line.applied.number} applied, head {short(line.have.hash)}"
         case Table.FATES:

@@ -4,23 +4,24 @@ Invariant: nothing is guessed: a batch is named by the hash in its successor or 
 """
 
 from mesh.crdt.batch import decode_batch, hash_content, open_batch, reread
+from mesh.crdt.branches import Tree
 from mesh.crdt.fates import Void, judge
 from mesh.crdt.keys import batch_key
-from mesh.crdt.lines import Line, Lines
+from mesh.crdt.lines import Context, Line, LineId, Lines
 from mesh.crdt.replica import Reader, Table
 from mesh.errors import DamagedRow, MalformedMessage
-from mesh.ids import NO_BATCH, BatchHash, Head, MeshId, WriterId
+from mesh.ids import BatchHash, Head, MeshId
 
 
-def expected_hash(reader: Reader, lines: Lines, writer: WriterId, number: int) -> BatchHash | None:
-    """The hash of a batch of the log; None where nothing that can be read names it."""
-    line = lines.get(writer)
+def expected_hash(reader: Reader, lines: Lines, name: LineId, number: int) -> BatchHash | None:
+    """The hash of a batch of the log, in line `name`; None where nothing that can be read names it."""
+    line = lines.get(name)
     if line is None:
         return None
     for head in (line.have, line.applied):
         if head.number == number:
             return head.hash
-    following = readable_batch(reader, writer, number + 1)
+    following = readable_batch(reader, name, number + 1)
     if following is None:
         return None
     try:
@@ -29,17 +30,17 @@ def expected_hash(reader: Reader, lines: Lines, writer: WriterId, number: int) -
         return None
 
 
-def readable_batch(reader: Reader, writer: WriterId, number: int) -> bytes | None:
+def readable_batch(reader: Reader, name: LineId, number: int) -> bytes | None:
     """A row of the log; None where it is missing or damaged."""
     try:
-        return reader.get(Table.BATCHES, batch_key(writer, number))
+        return reader.get(Table.BATCHES, batch_key(name, number))
     except DamagedRow:
         return None
 
 
-def is_held_well(reader: Reader, writer: WriterId, number: int, expected: BatchHash) -> bool:
-    """Whether exactly this batch can be read here."""
-    row = readable_batch(reader, writer, number)
+def is_held_well(reader: Reader, name: LineId, number: int, expected: BatchHash) -> bool:
+    """Whether exactly this batch can be read here, in line `name`."""
+    row = readable_batch(reader, name, number)
     if row is None:
         return False
     try:
@@ -48,29 +49,28 @@ def is_held_well(reader: Reader, writer: WriterId, number: int, expected: BatchH
         return False
 
 
-def expected_fate(reader: Reader, lines: Lines, mesh: MeshId, writer: WriterId, number: int) -> bytes | None:
-    """The row in FATES of an applied batch; None where it has effect, is held or is not here.
+def held_well(reader: Reader, context: Context, head: Head) -> bytes | None:
+    """The row of exactly this batch, whichever line of its writer holds it here; None where it can't be read."""
+    for line in context.family(head.writer):
+        if line.first <= head.number <= line.have.number and is_held_well(reader, line.id, head.number, head.hash):
+            return readable_batch(reader, line.id, head.number)
+    return None
+
+
+def expected_fate(reader: Reader, lines: Lines, mesh: MeshId, name: LineId, number: int) -> bytes | None:
+    """The row in FATES of an applied batch in line `name`; None where it has effect, is held or is not here.
 
     Raises DamagedRow or MalformedMessage where a batch that has to be read for it can't be.
     """
-    line = lines.get(writer)
-    row = reader.get(Table.BATCHES, batch_key(writer, number))
+    line = lines.get(name)
+    row = reader.get(Table.BATCHES, batch_key(name, number))
     if line is None or row is None or number > line.applied.number:
         return None
-    before = Line(line.have, Head(writer, number - 1, NO_BATCH), _stamp_before(reader, writer, number), line.key)
-    verdict = judge(reader, {**lines, writer: before}, mesh, open_batch(decode_batch(row), mesh))
+    opened = open_batch(decode_batch(row), mesh)
+    # The highest stamp of the batches before it: a batch with effect is above all that came before it.
+    stamp = Tree(reader, Context(lines)).newest_stamp(line, number - 1)
+    applied = Head(line.have.writer, number - 1, opened.content.previous)
+    before = Line(line.have, applied, stamp, line.key, line.branch)
+    tree = Tree(reader, Context({**lines, name: before}))
+    verdict = judge(reader, tree, mesh, opened, before)
     return f"void: {verdict.reason}".encode() if isinstance(verdict, Void) else None
-
-
-def _stamp_before(reader: Reader, writer: WriterId, number: int) -> int:
-    """The highest stamp of the batches before `number`: a batch with effect is above all that came before it."""
-    stamp = 0
-    while number > 1:
-        number -= 1
-        row = reader.get(Table.BATCHES, batch_key(writer, number))
-        if row is None:
-            return stamp
-        stamp = max(stamp, reread(decode_batch(row)).stamp)
-        if reader.get(Table.FATES, batch_key(writer, number)) is None:
-            return stamp
-    return stamp

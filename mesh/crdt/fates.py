@@ -8,9 +8,10 @@ import msgspec
 from msgspec import Struct
 
 from mesh.crdt.batch import SEMANTICS, Change, Kind, OpenBatch, decode_batch, open_batch
+from mesh.crdt.branches import Need, Tree
 from mesh.crdt.cell import decode_cell
 from mesh.crdt.keys import FIELD_BYTES_MAX, batch_key, field_fault, record_fault, record_prefix
-from mesh.crdt.lines import Lines
+from mesh.crdt.lines import Line
 from mesh.crdt.replica import Reader, Table
 from mesh.ids import Dot, MeshId, WriterId
 
@@ -31,60 +32,65 @@ class Void(Struct, frozen=True):
 
 
 class Held(Struct, frozen=True):
-    """Kept and passed on, not applied. `need` is the writer and number it waits for, where it waits for one."""
+    """Kept and passed on, not applied. `need` is the batch it waits for, where it waits for one."""
 
     reason: str
-    need: tuple[WriterId, int] | None = None
+    need: Need | None = None
 
 
 Verdict = Applied | Void | Held
 
 
-def judge(reader: Reader, lines: Lines, mesh: MeshId, opened: OpenBatch) -> Verdict:
-    """The fate of a batch that follows directly on its writer's applied head."""
+def judge(reader: Reader, tree: Tree, mesh: MeshId, opened: OpenBatch, line: Line) -> Verdict:
+    """The fate of a batch that follows directly on the applied head of `line`, or begins that branch."""
     content = opened.content
     if content.semantics > SEMANTICS:
         return Held(f"its rules are version {content.semantics}, newer than ours ({SEMANTICS}): upgrade this peer")
-    if waiting := _missing(lines, opened):
+    if waiting := _missing(tree, opened):
         return waiting
     if any(head.writer == content.writer and head.number >= content.number for head in content.after):
         return Void("it comes after itself")
-    line = lines.get(content.writer)
-    if line is not None and content.stamp <= line.stamp:
+    if content.stamp <= tree.stamp_of(line):
         return Void("its stamp is not above its predecessor's")
-    return _judge_changes(reader, mesh, opened)
+    return _judge_changes(reader, tree, mesh, opened)
 
 
-def _missing(lines: Lines, opened: OpenBatch) -> Held | None:
+def _missing(tree: Tree, opened: OpenBatch) -> Held | None:
     """The first dependency that is not applied here. Every dot in `over` is one too."""
     content = opened.content
     for head in content.after:
-        if waiting := _waiting(lines, opened, head.writer, head.number):
-            return waiting
+        need = Need(head.writer, head.number, head.hash)
+        if not _is_own_future(opened, head.writer, head.number) and not tree.is_applied(need):
+            return _held(need)
     for change in content.changes:
-        for dot in change.over:
-            if waiting := _waiting(lines, opened, dot.writer, dot.number):
-                return waiting
+        for dot in change.over:  # Whether it is that very batch is asked where it is looked for.
+            if not tree.has_number(dot.writer, dot.number) and not _is_own_future(opened, dot.writer, dot.number):
+                return _held(Need(dot.writer, dot.number, b""))
     return None
 
 
-def _waiting(lines: Lines, opened: OpenBatch, writer: WriterId, number: int) -> Held | None:
-    if writer == opened.content.writer and number >= opened.content.number:
-        return None  # A batch that names itself or its own future is void, not waiting.
-    line = lines.get(writer)
-    if line is None or line.applied.number < number:
-        return Held(f"waits for batch {number} of writer {writer.hex()}", (writer, number))
-    return None
+def _is_own_future(opened: OpenBatch, writer: WriterId, number: int) -> bool:
+    """A batch that names itself or its own future is void, not waiting."""
+    return writer == opened.content.writer and number >= opened.content.number
 
 
-def _judge_changes(reader: Reader, mesh: MeshId, opened: OpenBatch) -> Verdict:
-    changes = opened.content.changes
+def _held(need: Need) -> Held:
+    return Held(f"waits for batch {need.number} of writer {need.writer.hex()}", need)
+
+
+def _judge_changes(reader: Reader, tree: Tree, mesh: MeshId, opened: OpenBatch) -> Verdict:
+    writer, number, changes = opened.content.writer, opened.content.number, opened.content.changes
     keys = keys_of(changes)
     if isinstance(keys, str):
         return Void(keys)
     rows = reader.find(Table.CELLS, keys)
     for change, key in zip(changes, keys, strict=True):
-        if change.over and (verdict := _judge_over(reader, mesh, opened, change, rows.get(key))):
+        if not change.over:
+            continue
+        for dot in change.over:
+            if dot.number >= number and dot.writer == writer:
+                return Void("it replaces a change that comes after it")  # Even one of another branch, live or not.
+        if verdict := _judge_over(reader, tree, mesh, change, rows.get(key)):
             return verdict
     return Applied(keys, rows)
 
@@ -110,13 +116,11 @@ def _twice(changes: tuple[Change, ...], keys: list[bytes]) -> str:
     return f"it changes {again.record} {again.field!r} twice"
 
 
-def _judge_over(
-    reader: Reader, mesh: MeshId, opened: OpenBatch, change: Change, row: bytes | None
-) -> Void | Held | None:
+def _judge_over(reader: Reader, tree: Tree, mesh: MeshId, change: Change, row: bytes | None) -> Void | Held | None:
     """Whether a change names only what was in its cell, whose present `row` is given."""
     live = [sibling.dot for sibling in decode_cell(row)]
     for dot in change.over:
-        if dot not in live and (verdict := _judge_dot(reader, mesh, opened, change, dot)):
+        if dot not in live and (verdict := _judge_dot(reader, tree, mesh, change, dot)):
             return verdict
     return None
 
@@ -156,16 +160,15 @@ def value_fault(value: bytes) -> str | None:
     return None
 
 
-def _judge_dot(reader: Reader, mesh: MeshId, opened: OpenBatch, change: Change, dot: Dot) -> Void | Held | None:
+def _judge_dot(reader: Reader, tree: Tree, mesh: MeshId, change: Change, dot: Dot) -> Void | Held | None:
     """Whether `dot`, which is not live in the change's own cell, was ever a change of that cell (or record)."""
-    if dot.writer == opened.content.writer and dot.number >= opened.content.number:
-        return Void("it replaces a change that comes after it")
-    row = reader.get(Table.BATCHES, batch_key(dot.writer, dot.number))
-    if row is None:
-        return Held(f"batch {dot.number} of writer {dot.writer.hex()} is not in the log here")
+    need = Need(dot.writer, dot.number, dot.mark)
+    line = tree.find(dot.writer, dot.number, dot.mark)
+    if line is None or line.applied.number < dot.number:
+        return _held(need)
+    row = reader.get(Table.BATCHES, batch_key(line.id, dot.number))
+    assert row is not None, f"batch {dot.number} of {line.id.hex()} is in the context, not in the log"
     named = open_batch(decode_batch(row), mesh)
-    if named.hash[:8] != dot.mark:
-        return Held(f"it names another batch {dot.number} of writer {dot.writer.hex()} than the one known here")
     if not 0 <= dot.index < len(named.content.changes):
         return Void("it replaces a change that does not exist")
     target = named.content.changes[dot.index]

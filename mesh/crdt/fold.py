@@ -1,7 +1,7 @@
 """One step of the fold: batches that came in are verified, put into the log, and applied as far as they can be.
 
-Invariant: a batch enters the log only if its signature holds and it follows on its writer's newest batch here; whatever goes
-wrong with one batch is said and holds up its own writer alone.
+Invariant: a batch enters the log only if its signature holds and it follows on a batch of its writer here: on the newest of a
+line, or on an earlier one, and then a branch begins. Whatever goes wrong with one batch is said and holds up its own line alone.
 """
 
 from collections.abc import Sequence
@@ -10,32 +10,37 @@ from enum import Enum, auto
 
 from msgspec import Struct
 
-from mesh.crdt.apply import apply_batch
+from mesh.crdt.apply import Precedes, apply_batch
 from mesh.crdt.batch import Batch, OpenBatch, decode_batch, encode_batch, open_batch
-from mesh.crdt.effects import Emit
+from mesh.crdt.branches import LINES_MAX, Need, Tree, branch_id
+from mesh.crdt.effects import Emit, Fact
 from mesh.crdt.fates import Applied, Held, Verdict, Void, judge
 from mesh.crdt.fingerprint import shift
 from mesh.crdt.keys import batch_key
-from mesh.crdt.lines import Context, Line, line_write
+from mesh.crdt.lines import Branch, Context, Line, LineId, line_write
 from mesh.crdt.names import name_writes
 from mesh.crdt.overlay import Overlay
 from mesh.crdt.quota import Quota, size_of
 from mesh.crdt.replica import Reader, Rows, Table, Write
 from mesh.errors import DamagedRow, MalformedMessage
-from mesh.ids import NO_BATCH, CertificateHash, Head, MeshId, WriterId, short
+from mesh.ids import NO_BATCH, BatchHash, CertificateHash, Dot, Head, MeshId, WriterId, short
 from mesh.security.trust import Certificate, Signed, Trust
 
-Blocked = dict[WriterId, tuple[WriterId, int] | None]
-"""Writers whose next batch is held, and the (writer, number) that it waits for, where it waits for one."""
+Blocked = dict[LineId, Need | None]
+"""Lines whose next batch is held, and the batch that it waits for, where it waits for one."""
 
 
 class Step(Enum):
-    """Where a batch stands on the chain of its writer, as far as the chain is held here."""
+    """Where a batch stands among those of its writer, as far as they are held here."""
 
     NEXT = auto()
     KNOWN = auto()
     GAP = auto()
     FORK = auto()
+
+
+Stand = tuple[Step, Line | None]
+"""NEXT: behind the newest batch of that line (None: it is the first of its writer). FORK: behind an earlier one of that line."""
 
 
 class Place(Struct, frozen=True):
@@ -47,6 +52,8 @@ class Place(Struct, frozen=True):
     context: Context
     blocked: Blocked
     quota: Quota
+    branches: frozenset[BatchHash] = frozenset()
+    """First batches of branches, where it is settled already which one is the writer's line."""
 
 
 class Fold:
@@ -56,7 +63,8 @@ class Fold:
         self._place = place
         self._reader = reader
         self._ticket = ticket
-        self.moved: dict[WriterId, Line] = {}
+        self._tree = Tree(reader, place.context)
+        self.moved: dict[LineId, Line] = {}
         self.stocked: list[OpenBatch] = []
         self.visible: list[OpenBatch] = []
         self.counted: list[OpenBatch] = []
@@ -122,19 +130,20 @@ class Fold:
 
     def admit(self, opened: OpenBatch) -> None:
         """Put a peer's batch into the log and apply what can be applied. Raises MalformedMessage for a forged one."""
-        step = self._step(opened)
+        step, line = self._stand(opened)
         if step is Step.GAP:
             self.gap = True
         if step in (Step.GAP, Step.KNOWN):
             return
         key = self._key(opened)
         if not self._is_signed(opened, key):
-            writer, number = _place_of(opened)
+            writer, number = opened.content.writer, opened.content.number
             raise MalformedMessage(f"batch {number} of writer {short(writer)} is not signed by its writer")
         if step is Step.FORK:  # Only now: anybody can write a batch that is not signed, and cry fork.
-            self._tell_fork(opened)
-        else:
-            self._take(opened, key)
+            assert line is not None, "a branch leaves a line"
+            line = self._begin_branch(opened, line)
+        if line is not None or step is Step.NEXT:
+            self._take(opened, line or _new_line(opened.content.writer, key))
 
     def _key(self, opened: OpenBatch) -> bytes:
         """The public key of a batch's writer. Raises MalformedMessage where its certificate did not come."""
@@ -148,34 +157,60 @@ class Fold:
 
     def add_own(self, opened: OpenBatch, key: bytes) -> Void | Held | None:
         """Put a batch that this node has just signed into the log and apply it. One that would not be applied leaves no trace."""
-        assert self._step(opened) is Step.NEXT, f"own batch {opened.content.number} does not follow on the own chain"
-        if not isinstance(verdict := self._try(opened), Applied):
+        step, line = self._stand(opened)
+        assert step is Step.NEXT, f"own batch {opened.content.number} does not follow on the own chain"
+        line = line or _new_line(opened.content.writer, key)
+        if not isinstance(verdict := self._try(opened, line), Applied):
             return verdict
-        line = self._place.context.lines.get(opened.content.writer)
-        self._stock(opened, line.applied if line is not None else Head(opened.content.writer, 0, NO_BATCH), key)
-        self._count(opened)
+        self._stock(opened, line)
+        self._count(opened, line.id)
         self.visible.append(opened)
         self.retry()
         return None
 
-    def _step(self, opened: OpenBatch) -> Step:
-        """Where a batch stands on the chain of its writer."""
+    def _stand(self, opened: OpenBatch) -> Stand:
+        """Where a batch stands among those of its writer."""
         content = opened.content
-        line = self._place.context.lines.get(content.writer)
-        have = line.have if line is not None else Head(content.writer, 0, NO_BATCH)
-        if content.number > have.number + 1:
-            return Step.GAP
-        if content.number == have.number + 1:
-            return Step.NEXT if content.previous == have.hash else Step.FORK
-        row = self._row(*_place_of(opened))
-        return Step.KNOWN if decode_batch(row).content == opened.batch.content else Step.FORK
+        only = self._place.context.lines.get(content.writer)
+        if only is None:
+            return (Step.NEXT if content.number == 1 else Step.GAP), None
+        begins = opened.hash in self._place.branches
+        if only.have.hash == content.previous and only.have.number + 1 == content.number and not begins:
+            return Step.NEXT, only
+        family = self._place.context.family(content.writer)
+        for line in family:
+            if line.first <= content.number <= line.have.number and self._is_known(opened, line):
+                return Step.KNOWN, line
+        for line in family:
+            if line.have.number + 1 == content.number and line.have.hash == content.previous and not begins:
+                return Step.NEXT, line
+        if content.number == 1:
+            return Step.FORK, family[0]
+        before = self._tree.find(content.writer, content.number - 1, content.previous)
+        return (Step.FORK, before) if before is not None else (Step.GAP, None)
 
-    def _row(self, writer: WriterId, number: int) -> bytes:
+    def _is_known(self, opened: OpenBatch, line: Line) -> bool:
+        return self._row(line, opened.content.number).content == opened.batch.content
+
+    def _begin_branch(self, opened: OpenBatch, base: Line) -> Line | None:
+        """The line of a branch that begins with this batch; None where its writer has too many already."""
+        content = opened.content
+        if len(self._place.context.family(content.writer)) >= LINES_MAX:
+            self.news.append(_about("ledger.full", opened, f"its writer has {LINES_MAX} branches already"))
+            return None
+        if opened.hash not in self._place.branches:
+            self.forked.append(content.writer)
+            self.news.append(_fork_news(opened))
+        before = Head(content.writer, content.number - 1, content.previous)
+        branch = Branch(branch_id(content.writer, opened.hash), base.id, content.number)
+        return Line(before, before, 0, base.key, branch)
+
+    def _row(self, line: Line, number: int) -> Batch:
         """A batch that the context says is in the log. Raises DamagedRow where it is not, or not as it was written."""
-        row = self._reader.get(Table.BATCHES, key := batch_key(writer, number))
+        row = self._reader.get(Table.BATCHES, key := batch_key(line.id, number))
         if row is None:
             raise DamagedRow(Table.BATCHES, key, "it is in the context, and not in the log")
-        return row
+        return decode_batch(row)
 
     def _certificate(self, wanted: CertificateHash) -> Certificate:
         raw = self._reader.get(Table.CERTIFICATES, wanted)
@@ -183,87 +218,95 @@ class Fold:
             raise MalformedMessage(f"certificate {short(wanted)} of a new writer did not come with its batch")
         return self._place.trust.read_certificate(raw)
 
-    def _take(self, opened: OpenBatch, key: bytes) -> None:
-        line = self._place.context.lines.get(opened.content.writer)
-        applied = line.applied if line is not None else Head(opened.content.writer, 0, NO_BATCH)
-        is_next = opened.content.number == applied.number + 1
-        fault = self._place.quota.fault(opened.content.writer, size_of(opened.batch))
-        if fault and not (is_next and not self._would_hold(opened)):
+    def _take(self, opened: OpenBatch, line: Line) -> None:
+        is_next, size = opened.content.number == line.applied.number + 1, size_of(opened.batch)
+        fault = self._place.quota.fault(line.id, size)
+        if fault and not (is_next and not self._would_hold(opened, line)):
             self.news.append(_about("ledger.full", opened, fault))
             return
-        self._stock(opened, applied, key)
+        self._stock(opened, line)
         if is_next:
-            self._settle(opened)
-        if not is_next or opened.content.writer in self._place.blocked:
-            self._place.quota.add(opened.content.writer, size_of(opened.batch))
+            self._settle(opened, line.id)
+        if not is_next or line.id in self._place.blocked:
+            self._place.quota.add(line.id, size)
         if is_next:
             self.retry()
 
-    def _stock(self, opened: OpenBatch, applied: Head, key: bytes) -> None:
-        """Put a batch into the log, as its writer's newest."""
-        line = self._place.context.lines.get(opened.content.writer)
-        self.put(Write(Table.BATCHES, batch_key(*_place_of(opened)), encode_batch(opened.batch)))
-        self._move(Line(opened.head, applied, line.stamp if line is not None else 0, key))
+    def _stock(self, opened: OpenBatch, line: Line) -> None:
+        """Put a batch into the log, as the newest of its line."""
+        self.put(Write(Table.BATCHES, batch_key(line.id, opened.content.number), encode_batch(opened.batch)))
+        self._move(Line(opened.head, line.applied, line.stamp, line.key, line.branch))
         self.stocked.append(opened)
 
     def retry(self) -> None:
         """Apply every held batch whose reason is gone."""
         ready = self._unblocked()
         while ready:
-            for writer in ready:
-                self.advance(writer)
+            for line in ready:
+                self.advance(line)
             ready = self._unblocked()
 
-    def _unblocked(self) -> list[WriterId]:
+    def _unblocked(self) -> list[LineId]:
         if not self._place.blocked:
             return []
-        lines = self._place.context.lines
-        waiting = [(writer, need) for writer, need in self._place.blocked.items() if need is not None]
-        return [w for w, (on, number) in waiting if on in lines and lines[on].applied.number >= number]
+        waiting = [(line, need) for line, need in self._place.blocked.items() if need is not None]
+        return [line for line, need in waiting if self._tree.is_applied(need)]
 
-    def advance(self, writer: WriterId) -> None:
-        """Apply the batches of `writer` that are in the log and not applied yet, as far as they can be."""
-        self._place.blocked.pop(writer, None)
-        line = self._place.context.lines[writer]
-        while line.applied.number < line.have.number and writer not in self._place.blocked:
+    def advance(self, name: LineId) -> None:
+        """Apply the batches of a line that are in the log and not applied yet, as far as they can be."""
+        self._place.blocked.pop(name, None)
+        line = self._place.context.lines[name]
+        while line.applied.number < line.have.number and name not in self._place.blocked:
+            number = line.applied.number + 1
             try:
-                row = self._row(writer, line.applied.number + 1)
-                opened = open_batch(decode_batch(row), self._place.mesh)
+                opened = open_batch(self._row(line, number), self._place.mesh)
             except (
                 MalformedMessage,
                 DamagedRow,
             ) as error:  # Kept under older rules, and nonsense under these; or a bad disk.
-                self._hold_unreadable(writer, line.applied.number + 1, str(error))
+                self._hold_unreadable(name, number, str(error))
                 return
-            self._settle(opened)
-            if writer not in self._place.blocked:
-                self._place.quota.remove(writer, size_of(opened.batch))
-            line = self._place.context.lines[writer]
+            self._settle(opened, name)
+            if name not in self._place.blocked:
+                self._place.quota.remove(name, size_of(opened.batch))
+            line = self._place.context.lines[name]
 
-    def _hold_unreadable(self, writer: WriterId, number: int, reason: str) -> None:
-        self._place.blocked[writer] = None
-        self.put(Write(Table.FATES, batch_key(writer, number), f"held: {reason}".encode()))
+    def _hold_unreadable(self, line: LineId, number: int, reason: str) -> None:
+        self._place.blocked[line] = None
+        self.put(Write(Table.FATES, batch_key(line, number), f"held: {reason}".encode()))
+        writer = self._place.context.lines[line].have.writer
         self.news.append(Emit("ledger.held", {"writer": writer.hex(), "number": number, "reason": reason}))
 
-    def _settle(self, opened: OpenBatch) -> None:
-        """Give the batch that follows on its writer's applied head its fate."""
-        match self._try(opened):
+    def _settle(self, opened: OpenBatch, line: LineId) -> None:
+        """Give the batch that follows on the applied head of a line its fate; a branch waits without a word for its base."""
+        settled = self._place.context.lines[line]
+        if (before := self._lacks_base(opened, settled)) is not None:
+            self._place.blocked[line] = before
+            return
+        match self._try(opened, settled):
             case Applied(_, _):
-                self._count(opened)
+                self._count(opened, line)
                 self.visible.append(opened)
             case Void(reason):
-                self._count(opened)
-                self._record_fate(opened, "void", reason)
+                self._count(opened, line)
+                self._record_fate(opened, line, "void", reason)
             case Held(reason, need):
-                self._place.blocked[opened.content.writer] = need
-                self._record_fate(opened, "held", reason)
+                self._place.blocked[line] = need
+                self._record_fate(opened, line, "held", reason)
 
-    def _try(self, opened: OpenBatch) -> Verdict:
+    def _lacks_base(self, opened: OpenBatch, line: Line) -> Need | None:
+        content = opened.content
+        if line.branch is None or not 1 < content.number == line.branch.fork:
+            return None
+        before = Need(content.writer, content.number - 1, content.previous)
+        return None if self._tree.is_applied(before) else before
+
+    def _try(self, opened: OpenBatch, line: Line) -> Verdict:
         try:
-            verdict = self._judge(opened)
+            verdict = self._judge(opened, line)
             if not isinstance(verdict, Applied):
                 return verdict
-            outcome = apply_batch(self._place.mesh, opened, verdict)
+            outcome = apply_batch(self._place.mesh, opened, verdict, self._precedes(line))
         except Exception as error:  # One batch that we cannot digest may hold up its writer; it may not stop a peer.
             return Held(f"applying it failed: {type(error).__name__}: {error}")
         self._place.overlay.put_all(self._ticket, Table.CELLS, outcome.cells)
@@ -271,43 +314,59 @@ class Fold:
             self._shifts[bucket] = self._shifts.get(bucket, 0) + by
         return verdict
 
-    def _would_hold(self, opened: OpenBatch) -> bool:
+    def _would_hold(self, opened: OpenBatch, line: Line) -> bool:
         try:
-            return isinstance(self._judge(opened), Held)
+            return self._lacks_base(opened, line) is not None or isinstance(self._judge(opened, line), Held)
         except Exception:  # As in `_try`.
             return True
 
-    def _judge(self, opened: OpenBatch) -> Verdict:
-        return judge(self._reader, self._place.context.lines, self._place.mesh, opened)
+    def _judge(self, opened: OpenBatch, line: Line) -> Verdict:
+        return judge(self._reader, self._tree, self._place.mesh, opened, line)
 
-    def _count(self, opened: OpenBatch) -> None:
-        line = self._place.context.lines[opened.content.writer]
-        self._move(Line(line.have, opened.head, max(line.stamp, opened.content.stamp), line.key))
+    def _precedes(self, line: Line) -> Precedes | None:
+        """Which changes of a forked writer its next batch on this line replaces. An unforked one's are all on its line."""
+        if not self._tree.is_forked(line.have.writer):
+            return None
+
+        def precedes(dot: Dot) -> bool:
+            return self._tree.precedes(dot, line)
+
+        return precedes
+
+    def _count(self, opened: OpenBatch, name: LineId) -> None:
+        line = self._place.context.lines[name]
+        stamp = max(self._tree.stamp_of(line), opened.content.stamp)
+        self._move(Line(line.have, opened.head, stamp, line.key, line.branch))
         self.counted.append(opened)
-        if self._reader.get(Table.FATES, key := batch_key(*_place_of(opened))) is not None:
+        if self._reader.get(Table.FATES, key := batch_key(name, opened.content.number)) is not None:
             self.put(Write(Table.FATES, key, None))
 
-    def _record_fate(self, opened: OpenBatch, fate: str, reason: str) -> None:
-        key, row = batch_key(*_place_of(opened)), f"{fate}: {reason}".encode()
+    def _record_fate(self, opened: OpenBatch, line: LineId, fate: str, reason: str) -> None:
+        key, row = batch_key(line, opened.content.number), f"{fate}: {reason}".encode()
         if self._reader.get(Table.FATES, key) != row:
             self.put(Write(Table.FATES, key, row))
         self.news.append(_about(f"ledger.{fate}", opened, reason))
 
     def _move(self, line: Line) -> None:
         self._place.context.move(line)
-        self.moved[line.have.writer] = line
-
-    def _tell_fork(self, opened: OpenBatch) -> None:
-        self.forked.append(opened.content.writer)
-        self.news.append(
-            _about("ledger.fork", opened, "two different batches have this number: a disk was copied or a key stolen")
-        )
+        self.moved[line.id] = line
 
 
-def _place_of(opened: OpenBatch) -> tuple[WriterId, int]:
-    return opened.content.writer, opened.content.number
+def _new_line(writer: WriterId, key: bytes) -> Line:
+    nothing = Head(writer, 0, NO_BATCH)
+    return Line(nothing, nothing, 0, key)
+
+
+def _fork_news(opened: OpenBatch) -> Emit:
+    reason = "two different batches have this number: a disk was copied or restored, or a key stolen; both are kept"
+    branch = branch_id(opened.content.writer, opened.hash).hex()
+    return Emit("ledger.fork", {**_about("", opened, reason).about, "branch": branch, "author": opened.content.author})
 
 
 def _about(name: str, opened: OpenBatch, reason: str) -> Emit:
-    writer, number = _place_of(opened)
-    return Emit(name, {"writer": writer.hex(), "number": number, "reason": reason})
+    about: dict[str, Fact] = {
+        "writer": opened.content.writer.hex(),
+        "number": opened.content.number,
+        "reason": reason,
+    }
+    return Emit(name, about)

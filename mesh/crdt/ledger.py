@@ -10,42 +10,27 @@ from itertools import groupby
 from msgspec import Struct
 
 from mesh.config import LedgerConfig
-from mesh.crdt.batch import (
-    AFTER_MAX,
-    CHANGES_MAX,
-    CONTENT_BYTES_MAX,
-    DOMAIN,
-    SEMANTICS,
-    Batch,
-    Change,
-    Content,
-    OpenBatch,
-    decode_batch,
-    encode_content,
-    encode_value,
-    hash_content,
-)
-from mesh.crdt.clock import HybridClock
+from mesh.crdt.batch import CHANGES_MAX, CONTENT_BYTES_MAX, Change, encode_value
+from mesh.crdt.branches import Need, Position, Tree
 from mesh.crdt.compose import changes_of
 from mesh.crdt.damage import Mend
 from mesh.crdt.effects import Composed, Emit, Gap, LedgerEffect, NotComposed, Stocked, Store, Visible
-from mesh.crdt.era import author_in, read_author
+from mesh.crdt.era import read_author
 from mesh.crdt.events import Compose, Confirm, LedgerEvent, Merge, OpenEra, Retry, RetryHeld, Stored, StoreFailed
 from mesh.crdt.fingerprint import Fingerprint
 from mesh.crdt.fold import Blocked, Fold, Place
-from mesh.crdt.frontier import Frontier
-from mesh.crdt.keys import ERA, batch_key
-from mesh.crdt.lines import Context, Lines, read_lines
+from mesh.crdt.lines import Context, LineId, Lines, read_lines
 from mesh.crdt.overlay import Overlay
 from mesh.crdt.quota import LIMITS, Quota
 from mesh.crdt.refusals import not_applied, refuse_held_chain
-from mesh.crdt.replica import Reader, Replica, Table, Write
+from mesh.crdt.replica import Reader, Replica, Table
+from mesh.crdt.scribe import Scribe
 from mesh.crdt.waiting import note_waits
 from mesh.errors import MalformedMessage, StorageError, UsageError
-from mesh.ids import NO_BATCH, Head, MeshId, NodeId, WriterId
+from mesh.ids import Head, MeshId, NodeId, WriterId
 from mesh.security.trust import Trust
 
-AFTER_BESIDE_CHANGES_MAX = 64  # About 4 KB of heads; more go into batches of their own, ahead of the changes.
+BATCH_HASH_BYTES = 32
 CHANGES_BYTES_MAX = CONTENT_BYTES_MAX - 8 * 1024  # Leaves room for the heads and for what is said of the batch.
 
 
@@ -76,24 +61,21 @@ class Ledger:
     ) -> None:
         self.mesh = mesh
         self._trust, self._replica, self._entropy = trust, replica, entropy
-        self._certificate = certificate
         self._overlay = Overlay(replica)
         self._ticket = 0
         self._pending: dict[int, _Pending] = {}
-        self._own = trust.read_certificate(certificate)
+        own = trust.read_certificate(certificate)
         with replica.read() as reader:
             self.durable = Context(read_lines(reader))
             self.fingerprint = Fingerprint(reader.scan(Table.BUCKETS))
-            self._author = read_author(reader, self._own.hash, entropy)
+            author = read_author(reader, own.hash, entropy)
             self.quota = Quota(limits)
             self.quota.recount(reader, self.durable.lines)
         self._working = self.durable.copy()
         self._blocked: Blocked = {}
-        self._stale = self._held_writers()
+        self._stale = self._held_lines()
         self._fresh = True
-        self._frontier = Frontier(self._working.lines)
-        line = self.durable.lines.get(self.writer)
-        self._clock = HybridClock(line.stamp if line is not None else 0)
+        self._scribe = Scribe(mesh, trust, certificate, author, self._working)
 
     @property
     def lines(self) -> Lines:
@@ -103,11 +85,11 @@ class Ledger:
     @property
     def writer(self) -> WriterId:
         """This node's ledger identity in its present era."""
-        return self._author.writer
+        return self._scribe.writer
 
     @property
-    def blocked(self) -> Mapping[WriterId, tuple[WriterId, int] | None]:
-        """Writers whose next batch is held, and the (writer, number) that it waits for, where it waits for one."""
+    def blocked(self) -> Mapping[LineId, Need | None]:
+        """Lines whose next batch is held, and the batch that it waits for, where it waits for one."""
         return self._blocked
 
     def deadline(self) -> float:
@@ -168,13 +150,13 @@ class Ledger:
             except MalformedMessage as error:
                 faults.append(Emit("peer.malformed", {"node": merge.source.hex(), "reason": str(error)}))
         for opened in fold.visible:
-            if not self._clock.merge(opened.content.stamp, now):
+            if not self._scribe.clock.merge(opened.content.stamp, now):
                 about = {"writer": opened.content.writer.hex(), "author": opened.content.author}
                 faults.append(Emit("ledger.skew", {**about, "reason": "its clock is far ahead of ours"}))
         if fold.gap:
             faults.append(Gap(merge.source))
         if self.writer in fold.forked or any(opened.content.writer == self.writer for opened in fold.stocked):
-            reason = "a peer has signed batches of ours that this disk does not: it was copied or restored"
+            reason = "this node's disk was copied or restored: a peer has signed batches of ours that it does not hold"
             faults.append(self._begin_era(fold, reason))
         return [*faults, *self._close(_Pending(fold, merge.source))]
 
@@ -190,9 +172,9 @@ class Ledger:
             changes = changes_of(reader, compose.edits)
             _check_size(changes, compose)
         with self._folding(now) as fold:
-            self._open_chain(fold)
-            for opened in self._sign_all(changes, compose, now):
-                if (refused := fold.add_own(opened, self._own.key)) is not None:
+            self._scribe.open_chain(fold, self._working)
+            for opened in self._scribe.sign_all(changes, compose, self._working, now):
+                if (refused := fold.add_own(opened, self._scribe.key)) is not None:
                     break
         if refused is not None:
             return [NotComposed(compose.request, not_applied(refused)), *self._close(_Pending(fold))]
@@ -209,7 +191,7 @@ class Ledger:
             for write in mend.writes:
                 fold.put(write)
             fold.news.append(Emit("storage.mended", {"reason": mend.about, "rows": len(mend.writes)}))
-        self._stale, self._fresh = self._held_writers(), True  # What was held may have waited for these rows.
+        self._stale, self._fresh = self._held_lines(), True  # What was held may have waited for these rows.
         return self._close(_Pending(fold))
 
     def _abandon(self, event: LedgerEvent, error: StorageError) -> list[LedgerEffect]:
@@ -221,8 +203,8 @@ class Ledger:
             for line in pending.fold.moved.values():
                 self._working.move(line)
         self._blocked.clear()
-        self._stale = self._held_writers()
-        self._frontier = Frontier(self._working.lines)
+        self._stale = self._held_lines()
+        self._scribe.look_at(self._working)
         with self._overlay.read() as reader:
             self.quota.recount(reader, self._working.lines)
         if isinstance(event, Compose | Confirm):
@@ -238,55 +220,18 @@ class Ledger:
     def _on_retry_held(self, retry: RetryHeld, now: float) -> list[LedgerEffect]:
         with self._folding(now) as fold:
             self._retry_stale(fold)
-            for writer in [w for w in self._blocked if retry.writer in (None, w)]:
-                if writer in self._blocked:  # Another one's may have helped it meanwhile.
-                    fold.advance(writer)
+            for name in [n for n in self._blocked if retry.writer in (None, self._working.lines[n].have.writer)]:
+                if name in self._blocked:  # Another one's may have helped it meanwhile.
+                    fold.advance(name)
             fold.retry()
         return [*self._close(_Pending(fold)), *self._on_confirm(retry.request)]
 
     def _retry_stale(self, fold: Fold) -> None:
-        for writer in self._stale:
-            fold.advance(writer)
+        for line in self._stale:
+            fold.advance(line)
         if self._stale:
             fold.retry()
         self._stale = []
-
-    def _open_chain(self, fold: Fold) -> None:
-        """Before a writer's first batch: keep the nonce of its era, and its certificate."""
-        if self.writer not in self._working.lines:
-            fold.put(Write(Table.META, ERA, self._author.era))
-            fold.admit_certificate(self._certificate)
-
-    def _sign_all(self, changes: tuple[Change, ...], compose: Compose, now: float) -> Iterator[OpenBatch]:
-        """The batch of a write, after as many batches without changes as its list of dependencies needs."""
-        fresh = self._frontier.heads(self.writer)
-        while len(fresh) > AFTER_BESIDE_CHANGES_MAX:
-            yield self._sign(tuple(fresh[:AFTER_MAX]), (), Compose(0, (), compose.author), now)
-            fresh = fresh[AFTER_MAX:]
-        yield self._sign(tuple(fresh), changes, compose, now)
-        self._frontier.clear()
-
-    def _sign(self, after: tuple[Head, ...], changes: tuple[Change, ...], compose: Compose, now: float) -> OpenBatch:
-        line = self._working.lines.get(self.writer)
-        number, previous = (line.have.number + 1, line.have.hash) if line is not None else (1, NO_BATCH)
-        content = Content(
-            domain=DOMAIN,
-            mesh=self.mesh,
-            semantics=SEMANTICS,
-            epoch=0,
-            writer=self.writer,
-            era=self._author.era,
-            certificate=self._author.certificate,
-            number=number,
-            previous=previous,
-            stamp=self._clock.tick(now),
-            author=compose.author,
-            after=after,
-            changes=changes,
-            about=compose.about,
-        )
-        raw = encode_content(content)
-        return OpenBatch(Batch(raw, self._trust.sign(raw)), hash_content(raw), content)
 
     def _on_open_era(self, reason: str, now: float) -> list[LedgerEffect]:
         with self._folding(now) as fold:
@@ -294,10 +239,8 @@ class Ledger:
         return [begun, *self._close(_Pending(fold))]
 
     def _begin_era(self, fold: Fold, reason: str) -> Emit:
-        self._author = author_in(self._author.certificate, self._entropy(16))
-        self._frontier = Frontier(self._working.lines)
-        era = Write(Table.META, ERA, self._author.era)
-        fold.put(era)  # Now: a restart before the first write must not go back.
+        self._scribe.begin_era(self._entropy(16), self._working)
+        self._scribe.keep_era(fold)  # Now: a restart before the first write must not go back.
         return Emit("ledger.era", {"writer": self.writer.hex(), "reason": reason})
 
     def _on_stored(self, ticket: int) -> list[LedgerEffect]:
@@ -336,10 +279,10 @@ class Ledger:
         self._overlay.drop()
         self._working = self.durable.copy()
         self._blocked.clear()
-        self._stale = self._held_writers()
+        self._stale = self._held_lines()
         with self._replica.read() as reader:
             self.quota.recount(reader, self.durable.lines)
-        self._frontier = Frontier(self._working.lines)
+        self._scribe.look_at(self._working)
         failed: list[LedgerEffect] = [NotComposed(request, StorageError(reason)) for request in requests]
         return [*failed, Emit("storage.failed", {"reason": reason})]
 
@@ -355,14 +298,13 @@ class Ledger:
             fold.finish()
             note_waits(reader, fold.put, before, self._blocked, now)
 
-    def _held_writers(self) -> list[WriterId]:
-        """Writers with batches on disk that are held: each gets one more try, now that nobody knows what they wait for."""
-        return [w for w, line in self._working.lines.items() if line.applied.number < line.have.number]
+    def _held_lines(self) -> list[LineId]:
+        """Lines with batches on disk that are held: each gets one more try, now that nobody knows what they wait for."""
+        return [name for name, line in self._working.lines.items() if line.applied.number < line.have.number]
 
     def _close(self, pending: _Pending) -> list[LedgerEffect]:
         for opened in pending.fold.counted:
-            if opened.content.writer != self.writer:
-                self._frontier.add(opened)
+            self._scribe.hear(opened)
         writes = self._overlay.writes(self._ticket)
         if not writes:
             return [*pending.fold.news]
@@ -371,11 +313,15 @@ class Ledger:
 
     def holds(self, head: Head) -> bool:
         """Whether exactly this batch is on disk here."""
-        if not 1 <= head.number < 2**63:
+        if len(head.hash) != BATCH_HASH_BYTES:
             return False
         with self._replica.read() as reader:
-            row = reader.get(Table.BATCHES, batch_key(head.writer, head.number))
-        return row is not None and hash_content(decode_batch(row).content) == head.hash
+            return Tree(reader, self.durable).find(head.writer, head.number, head.hash) is not None
+
+    def covers(self, token: Position) -> bool:
+        """Whether everything that `token` names is applied on disk here."""
+        with self._replica.read() as reader:
+            return Tree(reader, self.durable).covers(token)
 
     def check(self) -> None:
         """Raise AssertionError where an invariant is broken."""

@@ -1,6 +1,7 @@
 """What a replica knows of every writer: its context (DESIGN §5).
 
-Invariant: per writer, `applied` is at or behind `have`, and both are without gaps; the digest is a function of the `have` heads.
+Invariant: per line, `applied` is at or behind `have`, and both are without gaps; the digest is a function of the `have` heads, so
+it is the same wherever the same batches are held, whichever branch of a forked writer came first.
 """
 
 from collections.abc import Mapping
@@ -12,65 +13,141 @@ from mesh.crdt.replica import Reader, Table, Write
 from mesh.crdt.sums import EVERYTHING, Span, Sums, weigh
 from mesh.ids import Head, WriterId
 
+LineId = WriterId
+"""A chain of batches as it is stored here: the first-seen one of a writer has the writer's own name."""
+
+
+class Branch(Struct, frozen=True, array_like=True):
+    """A chain that leaves line `base` of its writer behind batch `fork` - 1. What lies before is the base's."""
+
+    line: LineId
+    base: LineId
+    fork: int
+
 
 class Line(Struct, frozen=True, array_like=True):
-    """One writer: the head held here, the head applied here, the newest applied stamp, and its node's public key.
+    """One chain: the head held here, the head applied here, the newest applied stamp, and its node's public key.
 
-    The key stands here so that a batch is verified without reading its writer's certificate.
+    The key stands here so that a batch is verified without reading its writer's certificate. `branch` is None for the first-seen
+    chain of a writer. A branch of which nothing is applied has the batch before its first as its applied head.
     """
 
     have: Head
     applied: Head
     stamp: int
     key: bytes
+    branch: Branch | None = None
+
+    @property
+    def id(self) -> LineId:
+        """The name under which its batches are stored here."""
+        return self.have.writer if self.branch is None else self.branch.line
+
+    @property
+    def first(self) -> int:
+        """The number of its first own batch."""
+        return 1 if self.branch is None else self.branch.fork
+
+    @property
+    def has_applied(self) -> bool:
+        """Whether an own batch of it is applied."""
+        return self.applied.number >= self.first
+
+    @property
+    def leaves(self) -> tuple[LineId, int] | None:
+        """The line and the number of the batch behind which it begins; None for a first-seen line."""
+        return None if self.branch is None else (self.branch.base, self.branch.fork - 1)
 
 
-Lines = Mapping[WriterId, Line]
+Lines = Mapping[LineId, Line]
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Line).decode
 
 
 def line_write(line: Line) -> Write:
-    """The write that records a line in CONTEXT."""
-    return Write(Table.CONTEXT, line.have.writer, _encode(line))
+    """The write that records a line: in CONTEXT, or in FORKS where it is a further branch of its writer."""
+    if line.branch is None:
+        row = _encode((line.have, line.applied, line.stamp, line.key))  # As before there were branches.
+        return Write(Table.CONTEXT, line.have.writer, row)
+    return Write(Table.FORKS, line.have.writer + line.branch.line, _encode(line))
 
 
 def decode_line(row: bytes) -> Line:
-    """The line in a row of CONTEXT. Raises msgspec.MsgspecError where a disk has damaged it."""
+    """The line in a row of CONTEXT or FORKS. Raises msgspec.MsgspecError where a disk has damaged it."""
     return _decode(row)
 
 
-def read_lines(reader: Reader) -> dict[WriterId, Line]:
+def read_lines(reader: Reader) -> dict[LineId, Line]:
     """All lines of a replica."""
-    return {WriterId(key): _decode(row) for key, row in reader.scan(Table.CONTEXT)}
+    lines = {WriterId(key): _decode(row) for key, row in reader.scan(Table.CONTEXT)}
+    return lines | {LineId(key[16:]): _decode(row) for key, row in reader.scan(Table.FORKS)}
 
 
 def read_line(reader: Reader, writer: WriterId) -> Line | None:
-    """The line of one writer of a replica."""
+    """The first-seen line of one writer of a replica."""
     row = reader.get(Table.CONTEXT, writer)
     return _decode(row) if row is not None else None
+
+
+def read_family(reader: Reader, writer: WriterId) -> dict[LineId, Line]:
+    """All lines of one writer of a replica: more than one where it forked."""
+    found = [line] if (line := read_line(reader, writer)) is not None else []
+    found += [_decode(row) for _, row in reader.scan(Table.FORKS, writer)]
+    return {line.id: line for line in found}
+
+
+def leaves_of(lines: Lines, name: LineId) -> dict[LineId, int]:
+    """How far other lines count of the chain that line `name` goes on: those that it leaves, the nearest first."""
+    leaves: dict[LineId, int] = {}
+    while (branch := lines[name].branch) is not None:
+        name, before = branch.base, branch.fork - 1
+        leaves[name] = min(before, *leaves.values()) if leaves else before
+    return leaves
+
+
+def has_forks(reader: Reader) -> bool:
+    """Whether any writer of this replica forked."""
+    return next(reader.scan(Table.FORKS), None) is not None
 
 
 class Context:
     """The lines of all writers, with sums of the `have` heads that cost what has moved since they were last asked for."""
 
-    def __init__(self, lines: Mapping[WriterId, Line]) -> None:
-        self.lines: dict[WriterId, Line] = dict(lines)
+    def __init__(self, lines: Lines) -> None:
+        self.lines: dict[LineId, Line] = {}
         self.moves = 0  # How often a line was replaced: who keeps something made of the lines knows when it is stale.
+        self.branches: dict[WriterId, list[LineId]] = {}  # Of forked writers, each behind the line that it leaves.
         self._sums = Sums()
-        self._counted: dict[WriterId, int] = {}  # What each writer's head adds to the sums.
-        self._moved: dict[WriterId, None] = dict.fromkeys(self.lines)  # Since the sums were last asked for.
+        self._counted: dict[LineId, int] = {}  # What each line's head adds to the sums.
+        self._moved: dict[LineId, None] = {}  # Since the sums were last asked for.
+        for line in lines.values():
+            self.move(line)
 
     def copy(self) -> "Context":
         """An independent context with the same lines."""
         return Context(self.lines)
 
     def move(self, line: Line) -> None:
-        """Replace what is known of one writer."""
-        self.lines[line.have.writer] = line
+        """Replace what is known of one line."""
+        if line.branch is None:
+            name = line.have.writer
+        elif (name := line.branch.line) not in self.lines:
+            self._add_branch(line.have.writer, name, line.branch.fork)
+        self.lines[name] = line
         self.moves += 1
-        self._moved[line.have.writer] = None
+        self._moved[name] = None
+
+    def _add_branch(self, writer: WriterId, name: LineId, fork: int) -> None:
+        forks = {other: self.lines[other].first for other in self.branches.get(writer, ())} | {name: fork}
+        self.branches[writer] = sorted(forks, key=lambda other: (forks[other], other))
+
+    def family(self, writer: WriterId) -> list[Line]:
+        """The lines of a writer, each behind the one that it leaves; none where the writer is not known."""
+        line = self.lines.get(writer)
+        if line is None:
+            return []
+        return [line, *(self.lines[name] for name in self.branches.get(writer, ()))]
 
     @property
     def digest(self) -> bytes:
@@ -82,24 +159,31 @@ class Context:
         return self._settled().coarse(of)
 
     def _settled(self) -> Sums:
-        for writer in self._moved:
-            weight = _weigh(self.lines[writer].have)
-            self._sums.add(writer, weight - self._counted.get(writer, 0))
-            self._counted[writer] = weight
+        for name in self._moved:
+            head = self.lines[name].have
+            weight = _weigh(head)
+            self._sums.add(head.writer, weight - self._counted.get(name, 0))
+            self._counted[name] = weight
         self._moved.clear()
         return self._sums
 
     def heads(self, span: Span = EVERYTHING) -> tuple[Head, ...]:
-        """What is held of every writer in `span`, ordered by writer."""
-        return tuple(self.lines[writer].have for writer in sorted(filter(span.covers, self.lines)))
+        """What is held of every writer in `span`, ordered by writer: one head for each branch."""
+        return tuple(sorted(line.have for line in self.lines.values() if span.covers(line.have.writer)))
 
     def token(self) -> dict[WriterId, int]:
-        """What is applied of every writer: the causal position of a read."""
-        return {writer: line.applied.number for writer, line in self.lines.items() if line.applied.number}
+        """What is applied of every writer: the causal position of a read. `mesh/crdt/branches.py` tells how forks are named."""
+        return {self._named(line): line.applied.number for line in self.lines.values() if self._is_tip(line)}
 
-    def covers(self, token: Mapping[WriterId, int]) -> bool:
-        """Whether everything that `token` names is applied here."""
-        return all(w in self.lines and self.lines[w].applied.number >= number for w, number in token.items())
+    def _is_tip(self, line: Line) -> bool:
+        """Whether something of a line is applied, and no branch goes on right there."""
+        ends = (line.id, line.applied.number)
+        others = (self.lines[name] for name in self.branches.get(line.have.writer, ()))
+        return line.has_applied and not any(other.has_applied and other.leaves == ends for other in others)
+
+    def _named(self, line: Line) -> WriterId:
+        writer = line.have.writer
+        return WriterId(writer + line.applied.hash[:8]) if writer in self.branches else writer
 
 
 def _weigh(head: Head) -> int:

@@ -11,8 +11,9 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from mesh.crdt.batch import Batch, Envelope, OpenBatch, decode_batch, read_envelope
+from mesh.crdt.compared import Compared
 from mesh.crdt.keys import batch_key
-from mesh.crdt.lines import Lines
+from mesh.crdt.lines import Context, Line, LineId
 from mesh.crdt.replica import Reader, Table
 from mesh.crdt.sums import Span
 from mesh.errors import DamagedRow, MalformedMessage
@@ -22,11 +23,16 @@ LOOKS_MAX = 256  # First batches looked at in one slice, before their order is k
 
 
 class Stretch(Struct, frozen=True):
-    """The batches of one writer after number `after`, up to and with number `last`."""
+    """The batches of one line after number `after`, up to and with number `last`.
 
-    writer: WriterId
+    Of a further branch of a writer that forked, `base` is the batch behind which it begins, named by the line that holds that.
+    """
+
+    writer: LineId
     after: int
     last: int
+    base: Head | None = None
+    of: WriterId | None = None
 
 
 class Parcel(Struct, frozen=True):
@@ -54,23 +60,38 @@ class _Next(Struct):
     after: tuple[Head, ...]
 
 
-def lacking(lines: Lines, theirs: Iterable[Head], unnamed: Span) -> list[Stretch]:
-    """What a peer lacks of our durable `lines`, when it holds `theirs`, and nothing of the writers in `unnamed` beside these."""
-    known: dict[WriterId, int] = {}
-    for head in theirs:
-        known[head.writer] = max(known.get(head.writer, 0), head.number)
-    named = [w for w in known if w in lines and lines[w].have.number > known[w]]
-    others = [w for w in lines if w not in known and unnamed.covers(w)]
-    return [Stretch(writer, known.get(writer, 0), lines[writer].have.number) for writer in sorted(named + others)]
+def lacking(reader: Reader, context: Context, theirs: Iterable[Head], unnamed: Span) -> list[Stretch]:
+    """What a peer lacks of our durable lines, when it holds `theirs`, and nothing of the writers in `unnamed` beside these."""
+    compared = Compared(reader, context, theirs)
+    others = [line.have.writer for line in context.lines.values() if unnamed.covers(line.have.writer)]
+    writers = sorted(dict.fromkeys([*compared.named, *others]))
+    return [_stretch(line, number) for writer in writers for line, number in compared.behind(writer)]
+
+
+def _stretch(line: Line, after: int) -> Stretch:
+    if line.branch is None:
+        return Stretch(line.id, after, line.have.number)
+    before = Head(line.branch.base, line.branch.fork - 1, NO_BATCH)
+    return Stretch(line.id, max(after, before.number), line.have.number, before, line.have.writer)
 
 
 def unequal(ours: Iterable[Head], theirs: tuple[Head, ...]) -> tuple[Head, ...]:
-    """Our heads that are not among `theirs`; a writer of theirs that we know nothing of stands there with number 0."""
+    """Our heads that are not among `theirs`; a writer of theirs that we know nothing of stands there with number 0.
+
+    Of a writer that forked all heads are named where one of them differs: what is not named is equal.
+    """
     same, mine = frozenset(theirs), tuple(ours)
     known = frozenset(head.writer for head in mine)
     strange = dict.fromkeys(head.writer for head in theirs if head.writer not in known)
-    found = [head for head in mine if head not in same]
+    differing = frozenset(head.writer for head in mine if head not in same) | _one_sided(mine, theirs)
+    found = [head for head in mine if head.writer in differing]
     return tuple(sorted([*found, *(Head(writer, 0, NO_BATCH) for writer in strange)]))
+
+
+def _one_sided(mine: tuple[Head, ...], theirs: tuple[Head, ...]) -> frozenset[WriterId]:
+    """Writers of which the other side has branches that we lack."""
+    ours = frozenset(mine)
+    return frozenset(head.writer for head in theirs if head not in ours)
 
 
 class Difference:
@@ -83,6 +104,7 @@ class Difference:
         self._ready: list[tuple[int, WriterId]] = []
         self._waiting: dict[WriterId, list[tuple[int, WriterId]]] = {}  # Who comes after which batch of whom: heaps.
         self._unreadable: list[Unreadable] = []
+        self._branches: dict[LineId, Stretch] = {}
 
     def __bool__(self) -> bool:
         """Whether there is anything left to send."""
@@ -90,7 +112,9 @@ class Difference:
 
     def add(self, stretches: Iterable[Stretch]) -> None:
         """The peer lacks these too. A writer that is on its way already is left as it is."""
-        self._unseen += [stretch for stretch in stretches if stretch.writer not in self._next]
+        fresh = [stretch for stretch in stretches if stretch.writer not in self._next]
+        self._unseen += fresh
+        self._branches.update({stretch.writer: stretch for stretch in fresh if stretch.base is not None})
 
     def take(self, reader: Reader, bytes_max: int, batches_max: int) -> Parcel:
         """The next batches: at most `batches_max`, and hardly more than `bytes_max` bytes of them.
@@ -132,7 +156,11 @@ class Difference:
         """Find out where a writer's next batch stands, if it has one."""
         if number > last or (found := self._read(reader, writer, number)) is None:
             return False
-        self._next[writer] = _Next(number, last, found[1].stamp, found[1].after)
+        after = found[1].after
+        branch = self._branches.get(writer)
+        if branch is not None and branch.base is not None and number == branch.base.number + 1:
+            after = (branch.base, *after)
+        self._next[writer] = _Next(number, last, found[1].stamp, after)
         return True
 
     def _read(self, reader: Reader, writer: WriterId, number: int) -> tuple[Batch, Envelope] | None:
@@ -142,7 +170,8 @@ class Difference:
                 raise MalformedMessage("a batch in the log is missing")
             batch = decode_batch(row)
             envelope = read_envelope(batch)
-            if (envelope.writer, envelope.number) != (writer, number):
+            branch = self._branches.get(writer)
+            if (envelope.writer, envelope.number) != (branch.of if branch is not None else writer, number):
                 raise MalformedMessage("a batch in the log stands in another one's place")
         except (MalformedMessage, DamagedRow) as error:
             self._unreadable.append(Unreadable(writer, number, str(error)))

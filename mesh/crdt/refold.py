@@ -3,10 +3,11 @@
 Invariant: `step` takes at most about STEP_UNITS small pieces of work; what it returns at the end agrees with the reader of that
 very step, whatever was applied since the first.
 
-The fold has an order-free form: of a cell, each writer's newest change is live unless it is a restore or an applied change names
-it in `over` (a bury's `over` hides and replaces nothing). So writers can be read one after the other, batches that arrive
-meanwhile are read when their writer's turn comes again, and only the cells of the wanted buckets are kept in memory. All of the
-log is read on the way, and each batch is compared with the hash by which its successor, or the context, names it.
+The fold has an order-free form: of a cell, each line's newest change is live unless it is a restore, a branch that goes on from it
+has changed the cell again, or an applied change names it in `over` (a bury's `over` hides and replaces nothing). So lines can be
+read one after the other, batches that arrive meanwhile are read when their line's turn comes again, and only the cells of the
+wanted buckets are kept in memory. All of the log is read on the way, and each batch is compared with the hash by which its
+successor, or the context, names it.
 """
 
 from msgspec import Struct
@@ -17,10 +18,10 @@ from mesh.crdt.cell import Sibling, encode_cell, ranked
 from mesh.crdt.damage import Damaged, rows
 from mesh.crdt.fingerprint import bucket_of, shift, weigh
 from mesh.crdt.keys import batch_key, cell_key, number_of
-from mesh.crdt.lines import Line, Lines
+from mesh.crdt.lines import Line, LineId, Lines, leaves_of
 from mesh.crdt.replica import Reader, Table, Write
 from mesh.errors import DamagedRow, MalformedMessage
-from mesh.ids import Dot, MeshId, WriterId
+from mesh.ids import Dot, MeshId
 
 STEP_UNITS = 64  # A batch, a change, a cell or a row each count one: 10 to 30 µs, so 2 ms at most.
 MISSING_MAX = 4_096  # Of rows that are simply not there; more are found once these are back.
@@ -28,6 +29,7 @@ VOID = b"void: "  # How the fate of a batch without effect begins.
 PLAIN = (
     Table.CERTIFICATES,
     Table.CONTEXT,
+    Table.FORKS,
     Table.FATES,
     Table.BUCKETS,
     Table.META,
@@ -51,27 +53,32 @@ class _Cell:
     __slots__ = ("newest", "replaced")
 
     def __init__(self) -> None:
-        self.newest: dict[WriterId, Sibling] = {}
+        self.newest: dict[LineId, Sibling] = {}
         self.replaced: set[Dot] = set()
 
-    def add(self, made: Sibling, over: tuple[Dot, ...]) -> None:
-        before = self.newest.get(made.dot.writer)
+    def add(self, line: LineId, made: Sibling, over: tuple[Dot, ...]) -> None:
+        before = self.newest.get(line)
         if before is None or before.dot < made.dot:
-            self.newest[made.dot.writer] = made
+            self.newest[line] = made
         if made.kind is not Kind.BURY:
             self.replaced.update(over)
 
-    def live(self) -> tuple[Sibling, ...]:
-        return ranked(s for s in self.newest.values() if s.kind is not Kind.RESTORE and s.dot not in self.replaced)
+    def live(self, lines: Lines) -> tuple[Sibling, ...]:
+        passed: dict[LineId, int] = {}  # Up to where a branch that goes on from a line has changed the cell again.
+        for name in self.newest:
+            for base, before in leaves_of(lines, name).items():
+                passed[base] = max(passed.get(base, 0), before)
+        newest = (s for name, s in self.newest.items() if s.dot.number > passed.get(name, 0))
+        return ranked(s for s in newest if s.kind is not Kind.RESTORE and s.dot not in self.replaced)
 
 
 class _Progress:
-    """How far one writer's chain was read: its newest batch that was, and the hash of it."""
+    """How far one line was read: its newest batch that was, and the hash of it."""
 
     __slots__ = ("hash", "number")
 
-    def __init__(self) -> None:
-        self.number = 0
+    def __init__(self, number: int) -> None:
+        self.number = number
         self.hash = b""
 
 
@@ -89,15 +96,17 @@ class Refold:
         self._weights: dict[bytes, int] = {}
         self._wrong: dict[bytes, bytes | None] = {}
         self._to_weigh: dict[bytes, None] = {}
-        self._walked: dict[WriterId, _Progress] = {}
+        self._lines: Lines = {}
+        self._walked: dict[LineId, _Progress] = {}
         self._tables = [*PLAIN, Table.CELLS]
         self._after = b""
-        self._began: dict[WriterId, int] | None = None  # What was applied when the cells began to be read.
+        self._began: dict[LineId, int] | None = None  # What was applied when the cells began to be read.
 
     def step(self, reader: Reader, lines: Lines) -> Outcome | None:
         """Do a little more. The outcome, once there is nothing left to do. `lines` are what `reader` shows."""
         if self._began is None:
-            self._began = {writer: line.applied.number for writer, line in lines.items()}
+            self._began = {name: line.applied.number for name, line in lines.items()}
+        self._lines = lines
         if self._tables:
             self._read_rows(reader, self._tables[0])
             return None
@@ -123,74 +132,74 @@ class Refold:
 
     def _read_log(self, reader: Reader, lines: Lines, units: int) -> int:
         """Read applied batches that were not read yet. Returns the units left: more than 0 only when all were read."""
-        for writer in sorted(lines):
-            walked = self._walked.get(writer)
+        for name in sorted(lines):
+            walked = self._walked.get(name)
             if walked is None:
-                walked = self._walked[writer] = _Progress()
-                self._read_held(reader, lines[writer])
-            if walked.number < lines[writer].applied.number:
-                units = self._read_chain(reader, lines[writer], walked, units)
+                walked = self._walked[name] = _Progress(lines[name].first - 1)
+                self._read_held(reader, lines[name])
+            if walked.number < lines[name].applied.number:
+                units = self._read_chain(reader, lines[name], walked, units)
             if units <= 0:
                 return 0
         return units
 
     def _read_held(self, reader: Reader, line: Line) -> None:
         """See whether the batches behind the applied ones are there. Their number is bounded (fold.HELD_PER_WRITER_MAX)."""
-        writer, after = line.have.writer, line.applied.number
-        tail = rows(reader, Table.BATCHES, writer, batch_key(writer, after))
+        name, after = line.id, line.applied.number
+        tail = rows(reader, Table.BATCHES, name, batch_key(name, after))
         held = {number_of(key): row for key, row in tail if number_of(key) <= line.have.number}
         for number in range(after + 1, min(line.have.number, after + MISSING_MAX) + 1):
             if held.get(number) is None:
-                self._miss(writer, number)
+                self._miss(name, number)
 
     def _read_chain(self, reader: Reader, line: Line, walked: _Progress, units: int) -> int:
-        writer, last = line.have.writer, line.applied.number
-        for key, row in rows(reader, Table.BATCHES, writer, batch_key(writer, walked.number)):
+        name, last = line.id, line.applied.number
+        for key, row in rows(reader, Table.BATCHES, name, batch_key(name, walked.number)):
             if number_of(key) > last:
                 break
-            self._pass_over(writer, walked, number_of(key))
+            self._pass_over(name, walked, number_of(key))
             opened = _opened(row)
             if opened is None:
-                self._pass_over(writer, walked, number_of(key) + 1)
+                self._pass_over(name, walked, number_of(key) + 1)
             else:
-                self._link(writer, walked, opened)
+                self._link(name, walked, opened)
                 units -= self._take(reader, opened, line)
             units -= 1
             if units <= 0:
                 break
         if units > 0:
-            self._pass_over(writer, walked, last + 1)
+            self._pass_over(name, walked, last + 1)
         if walked.number == last and walked.hash not in (b"", line.applied.hash):
-            self._miss(writer, last)
+            self._miss(name, last)
         return units
 
-    def _pass_over(self, writer: WriterId, walked: _Progress, number: int) -> None:
+    def _pass_over(self, name: LineId, walked: _Progress, number: int) -> None:
         """Note that the batches before `number` which were not read can't be."""
         first = walked.number + 1
         for missing in range(first, min(number, first + MISSING_MAX)):
-            self._miss(writer, missing)
+            self._miss(name, missing)
         if first < number:
             walked.number, walked.hash = number - 1, b""
 
-    def _link(self, writer: WriterId, walked: _Progress, opened: OpenBatch) -> None:
+    def _link(self, name: LineId, walked: _Progress, opened: OpenBatch) -> None:
         """Compare a batch with the one before it. Where they don't fit, that one is asked for by the hash named here."""
         if walked.hash and walked.hash != opened.content.previous:
-            self._miss(writer, walked.number)
+            self._miss(name, walked.number)
         walked.number, walked.hash = walked.number + 1, opened.hash
 
     def _take(self, reader: Reader, opened: OpenBatch, line: Line) -> int:
         """Add what a batch does to the wanted cells. Returns how many changes it has."""
-        writer, number, changes = line.have.writer, self._walked[line.have.writer].number, opened.content.changes
-        if self._is_void(reader, batch_key(writer, number)):
+        name, number, changes = line.id, self._walked[line.id].number, opened.content.changes
+        if self._is_void(reader, batch_key(name, number)):
             return len(changes)
         began = self._began or {}
         for index, change in enumerate(changes):
             key = cell_key(change.record, change.field)
             if bucket_of(key) not in self._wanted:
                 continue
-            self._cells.setdefault(key, _Cell()).add(sibling_of(opened, index), change.over)
+            self._cells.setdefault(key, _Cell()).add(name, sibling_of(opened, index), change.over)
             self._to_weigh[key] = None
-            if number > began.get(writer, 0):
+            if number > began.get(name, 0):
                 self._stored.pop(key, None)  # It may have moved since it was read.
         return len(changes)
 
@@ -209,7 +218,7 @@ class Refold:
             units -= 1
             if key not in self._stored:
                 self._stored[key] = _row_of(reader, key)
-            cell = self._cells[key].live() if key in self._cells else ()
+            cell = self._cells[key].live(self._lines) if key in self._cells else ()
             row = encode_cell(cell) if cell else None
             self._weights[key] = sum(weigh(self._mesh, key, encode_cell((sibling,))) for sibling in cell)
             self._wrong.pop(key, None)
@@ -230,8 +239,8 @@ class Refold:
                 writes.append(Write(Table.BUCKETS, bytes([bucket]), row))
         return Outcome(tuple(self._damaged), tuple(writes), complete=True)
 
-    def _miss(self, writer: WriterId, number: int) -> None:
-        self._note(Table.BATCHES, batch_key(writer, number))
+    def _miss(self, name: LineId, number: int) -> None:
+        self._note(Table.BATCHES, batch_key(name, number))
         self._complete = False
 
     def _note(self, table: Table, key: bytes) -> None:

@@ -15,7 +15,7 @@ def refuse_held_chain(reader: Reader, line: Line | None) -> None:
     if line is None or line.applied.number == line.have.number:
         return
     number = line.applied.number + 1
-    why = (reader.get(Table.FATES, batch_key(line.have.writer, number)) or b"held").decode()
+    why = (reader.get(Table.FATES, batch_key(line.id, number)) or b"held").decode()
     raise Refused(
         f"this node's own batches from number {number} on cannot be applied here ({why}): a new write would not be shown",
         rule="a node writes behind its own newest batch",

@@ -17,10 +17,11 @@ KEY_BYTES_MAX = 511  # LMDB 0.9's limit, which every replica keeps.
 class Table(StrEnum):
     """The named databases of a replica. Keys are 1 to 511 bytes (LMDB 0.9 format), in byte order."""
 
-    BATCHES = "batches"  # writer, number -> the signed batch, verbatim
+    BATCHES = "batches"  # line (the writer, or a further branch of it), number -> the signed batch, verbatim
     CELLS = "cells"  # collection NUL key NUL field -> live siblings
     CONTEXT = "context"  # writer -> applied head, have head, newest stamp
-    FATES = "fates"  # writer, number -> why a batch is void or held
+    FORKS = "forks"  # writer, line -> the same of a further branch of a writer that forked
+    FATES = "fates"  # line, number -> why a batch is void or held
     BUCKETS = "buckets"  # one byte -> 32 bytes of fingerprint
     CERTIFICATES = "certificates"  # hash -> certificate bytes
     META = "meta"  # schema version, era, boot, clock

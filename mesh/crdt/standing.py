@@ -4,22 +4,24 @@ Invariant: read from the cells and the log alone, so that every peer with the sa
 was replaced says so.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Literal
 
 from msgspec import Struct
 
 from mesh.crdt.apply import sibling_of
 from mesh.crdt.batch import Change, Kind, OpenBatch, decode_batch, hash_content, reread
+from mesh.crdt.branches import line_of
 from mesh.crdt.cell import Sibling, decode_cell
 from mesh.crdt.keys import batch_key, cell_key
-from mesh.crdt.lines import read_line
+from mesh.crdt.lines import LineId, leaves_of, read_family
 from mesh.crdt.replica import Reader, Table
 from mesh.ids import Dot, RecordId, WriterId
 
 BatchStanding = Literal["current", "partly superseded", "superseded", "void", "held"]
 Fate = Literal["applied", "void", "held"]
-BatchPlace = tuple[WriterId, int]
+BatchPlace = tuple[LineId, int]
+"""Where a batch stands in the log: its line, and its number."""
 
 
 class Replacing(Struct, frozen=True):
@@ -30,10 +32,21 @@ class Replacing(Struct, frozen=True):
     about: dict[str, str]
 
 
-def read_batch(reader: Reader, place: BatchPlace) -> OpenBatch | None:
-    """A batch of the log; None where it is not here."""
-    row = reader.get(Table.BATCHES, batch_key(*place)) if 1 <= place[1] < 2**63 else None
+def read_batch(reader: Reader, dot: Dot) -> OpenBatch | None:
+    """The batch of a dot; None where it is not here. Without a mark it is any one of that writer and number."""
+    row = reader.get(Table.BATCHES, batch_key(line_of(reader, dot), dot.number)) if 1 <= dot.number < 2**63 else None
     return _open(row) if row is not None else None
+
+
+def place_of(reader: Reader, opened: OpenBatch) -> BatchPlace:
+    """Where a batch stands in the log here."""
+    return line_of(reader, opened.dot(0)), opened.content.number
+
+
+def followers_of(reader: Reader, opened: OpenBatch) -> frozenset[LineId]:
+    """The lines of its writer that go on behind a batch, its own among them."""
+    family, (own, number) = read_family(reader, opened.content.writer), place_of(reader, opened)
+    return frozenset(line for line in family if line == own or leaves_of(family, line).get(own, 0) >= number)
 
 
 def _open(row: bytes) -> OpenBatch:
@@ -41,10 +54,10 @@ def _open(row: bytes) -> OpenBatch:
     return OpenBatch(batch, hash_content(batch.content), reread(batch))
 
 
-def fate_of(reader: Reader, place: BatchPlace) -> tuple[Fate, str]:
+def fate_of(reader: Reader, place: BatchPlace, writer: WriterId) -> tuple[Fate, str]:
     """Whether a batch of the log counts here, and why not."""
     said = (reader.get(Table.FATES, batch_key(*place)) or b"").decode()
-    line = read_line(reader, place[0])
+    line = read_family(reader, writer).get(place[0])
     if line is None or place[1] > line.applied.number:
         return "held", said or "an earlier batch of its writer is held"
     return ("void", said) if said else ("applied", "")
@@ -60,7 +73,7 @@ def is_live(reader: Reader, change: Change, dot: Dot) -> bool:
 
 def standing_of(reader: Reader, opened: OpenBatch) -> BatchStanding:
     """What is left of a whole batch."""
-    fate, _ = fate_of(reader, (opened.content.writer, opened.content.number))
+    fate, _ = fate_of(reader, place_of(reader, opened), opened.content.writer)
     if fate != "applied":
         return fate
     live = [is_live(reader, change, opened.dot(index)) for index, change in enumerate(opened.content.changes)]
@@ -71,31 +84,34 @@ class Standings:
     """What is left of batches, each looked at once: a history names the same batch in many rows."""
 
     def __init__(self) -> None:
-        self._found: dict[BatchPlace, BatchStanding] = {}
+        self._found: dict[tuple[WriterId, int, bytes], BatchStanding] = {}
 
     def of(self, reader: Reader, dot: Dot) -> BatchStanding:
         """What is left of the batch that `dot` is in. Raises KeyError where it is not in the log."""
-        place = (dot.writer, dot.number)
-        if place not in self._found:
-            opened = read_batch(reader, place)
+        name = (dot.writer, dot.number, dot.mark)
+        if name not in self._found:
+            opened = read_batch(reader, dot)
             if opened is None:
                 raise KeyError(str(dot))
-            self._found[place] = standing_of(reader, opened)
-        return self._found[place]
+            self._found[name] = standing_of(reader, opened)
+        return self._found[name]
 
 
-def replacing_in(reader: Reader, place: BatchPlace, row: bytes, replaced: OpenBatch) -> list[Replacing]:
-    """The changes in one row of the log that replace a change of the batch `replaced`. `place` is within the applied position."""
-    own = place[0] == replaced.content.writer
-    if place == (replaced.content.writer, replaced.content.number) or not (own or replaced.hash[:8] in row):
+def replacing_in(
+    reader: Reader, place: BatchPlace, row: bytes, replaced: OpenBatch, followers: Collection[LineId]
+) -> list[Replacing]:
+    """The changes in one row of the log that replace a change of the batch `replaced`.
+
+    `place` is within the applied position; `followers` are those of `replaced`.
+    """
+    own = place[0] in followers and place[1] > replaced.content.number
+    if not (own or replaced.hash[:8] in row):
         return []  # A dot stands in the row verbatim with its mark; most rows are never decoded.
-    if own and place[1] < replaced.content.number:
-        return []
     cells = {(change.record, change.field): index for index, change in enumerate(replaced.content.changes)}
     if own and not _names_one(row, cells):
         return []
     opened = _open(row)
-    if reader.get(Table.FATES, batch_key(*place)) is not None:
+    if opened.hash == replaced.hash or reader.get(Table.FATES, batch_key(*place)) is not None:
         return []
     found: list[Replacing] = []
     for index, change in enumerate(opened.content.changes):

@@ -15,6 +15,7 @@ from msgspec import Struct
 from mesh.crdt.batch import Kind
 from mesh.crdt.cell import Cell, Sibling, is_conflict, ranked, shown
 from mesh.crdt.history import Made, Refold
+from mesh.crdt.lines import LineId
 from mesh.crdt.view import StoredRecord, value_of
 from mesh.ids import Dot, RecordId, WriterId
 
@@ -139,15 +140,15 @@ class _History:
 
     def take_in(self, made: Iterable[Made]) -> Iterator[None]:
         """Take in all changes of the record, in order of their dots."""
-        newest: dict[tuple[WriterId, str], Dot] = {}
+        chains: dict[tuple[LineId, str], list[Made]] = {}
         folding = Refold(self.record)
         for one in made:
-            dot, cell = one.dot, (one.dot.writer, one.change.field)
+            dot, field = one.dot, one.change.field
             self.made[dot] = one
             folding.add(one)
-            if cell in newest:
-                self._before[dot] = newest[cell]
-            newest[cell] = dot
+            if (before := _newest_before(one, chains)) is not None:
+                self._before[dot] = before
+            chains.setdefault((one.line, field), []).append(one)
             for replaced in self._replaced(one):
                 self._followers.setdefault(replaced, []).append(dot)
             if self.marks.ours(one):
@@ -182,11 +183,13 @@ class _History:
         folding = Refold(self.record)
         yield from self._find_named()
         replaces = bool(self.earlier)
-        reach: dict[WriterId, int] = {}  # A writer's batches up to one that is earlier are earlier too.
+        reach: dict[LineId, int] = {}  # A writer's batches up to one that is earlier are earlier too.
         for dot in self.earlier:
-            reach[dot.writer] = max(reach.get(dot.writer, 0), dot.number)
+            one = self.made[dot]
+            for line, number in ((one.line, dot.number), *one.leaves.items()):
+                reach[line] = max(reach.get(line, 0), number)
         for dot, one in self.made.items():
-            if dot not in self.taken and (dot.number <= reach.get(dot.writer, 0) or one.rank < first):
+            if dot not in self.taken and (dot.number <= reach.get(one.line, 0) or one.rank < first):
                 self.earlier[dot] = None
                 folding.add(one)
             yield
@@ -269,6 +272,15 @@ class _History:
     def dots(self) -> tuple[Dot, ...]:
         """Every live dot of the record."""
         return tuple(sorted(s.dot for s in chain(self.now.buries, *self.now.cells.values())))
+
+
+def _newest_before(one: Made, chains: Mapping[tuple[LineId, str], list[Made]]) -> Dot | None:
+    """The change of the same cell that its writer made before this one, on the same branch."""
+    for line in (one.line, *one.leaves):
+        for other in reversed(chains.get((line, one.change.field), ())):
+            if one.follows(other):
+                return other.dot
+    return None
 
 
 def _plan_new(history: _History) -> Plan:

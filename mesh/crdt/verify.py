@@ -12,23 +12,26 @@ import msgspec
 from msgspec import Struct
 
 from mesh.crdt.batch import OpenBatch, decode_batch, open_batch
+from mesh.crdt.branches import branch_id
 from mesh.crdt.damage import Tolerant
 from mesh.crdt.differences import DERIVED, Difference, compare, place_of
 from mesh.crdt.fingerprint import read_fingerprint
 from mesh.crdt.fold import Blocked, Fold, Place
 from mesh.crdt.keys import number_of
-from mesh.crdt.lines import Context
+from mesh.crdt.lines import Context, LineId
 from mesh.crdt.overlay import Overlay
 from mesh.crdt.quota import UNLIMITED, Quota
 from mesh.crdt.replica import MemoryReplica, Reader, Table
 from mesh.errors import MalformedMessage
-from mesh.ids import NO_BATCH, CertificateHash, MeshId, WriterId, short
+from mesh.ids import NO_BATCH, BatchHash, CertificateHash, MeshId, short
 from mesh.security.trust import Trust
 
 DIFFERENCES_MAX = 1000  # A person reads the first few; the number of all tells the rest.
 SLICE_BATCHES = 256  # So many batches go into one fold, and between two words about progress.
 BATCH_KEY_BYTES = 24
 FITTING, FLIPPED = "a row that fits its check", "a damaged one: a bit flipped on the disk"
+
+_UNREADABLE = (MalformedMessage, msgspec.MsgspecError, UnicodeError)
 
 Progress = Callable[[int, int], None]
 """Hears how many batches are done, of how many."""
@@ -113,15 +116,15 @@ class _Refold:
         self._trust = trust
         self._overlay = Overlay(self.made)
         self._blocked: Blocked = {}
-        self._place = Place(mesh, trust, self._overlay, Context({}), self._blocked, Quota(UNLIMITED))
+        self._context = Context({})
+        self._branches: frozenset[BatchHash] = frozenset()
         self._ticket = 0
 
     def run(self, progress: Progress) -> None:
         """Fold all there is. Writers take turns in order of their stamps, so that next to nothing has to be held."""
         self._copy_certificates()
-        writers, total = self._survey()
-        self.writers = len(writers)
-        turns = self._turns(writers)
+        lines, total = self._survey()
+        turns = self._turns(lines)
         while self._fold_slice(turns):
             progress(self.seen, total)
 
@@ -135,8 +138,11 @@ class _Refold:
     @contextmanager
     def _folding(self) -> Iterator[Fold]:
         self._ticket += 1
+        place = Place(
+            self._mesh, self._trust, self._overlay, self._context, self._blocked, Quota(UNLIMITED), self._branches
+        )
         with self._overlay.read() as reader:
-            fold = Fold(self._place, reader, self._ticket)
+            fold = Fold(place, reader, self._ticket)
             yield fold
             fold.finish()
         self.made.write(self._overlay.writes(self._ticket))
@@ -156,21 +162,49 @@ class _Refold:
                     continue
                 fold.admit_certificate(raw)
 
-    def _survey(self) -> tuple[list[WriterId], int]:
-        """The writers in the log, and how many rows it has."""
-        writers: list[WriterId] = []
+    def _survey(self) -> tuple[list[LineId], int]:
+        """The lines in the log, and how many rows it has. Takes note of what is a branch of a writer."""
+        lines: list[LineId] = []
+        firsts: list[BatchHash] = []
         total = 0
-        for key, _ in self._log.scan(Table.BATCHES):
+        for key, row in self._log.scan(Table.BATCHES):
             total += 1
             if len(key) != BATCH_KEY_BYTES:
                 self._fault(f"key {key.hex()}", "a writer and a number", f"{len(key)} bytes")
-            elif not writers or writers[-1] != key[:16]:
-                writers.append(WriterId(key[:16]))
-        return writers, total
+            elif not lines or lines[-1] != key[:16]:
+                lines.append(LineId(key[:16]))
+                firsts += self._first_of_branch(lines[-1], row)
+        self._branches = frozenset(firsts)
+        self.writers = len(lines) - len(firsts)
+        return lines, total
 
-    def _turns(self, writers: list[WriterId]) -> Iterator[OpenBatch]:
-        """All batches; a writer whose newest is held waits until the others can't help it any more."""
-        heads = [_Turn(chain, opened) for chain in map(self._chain, writers) if (opened := next(chain, None))]
+    def _first_of_branch(self, line: LineId, row: bytes) -> list[BatchHash]:
+        try:
+            opened = open_batch(decode_batch(row), self._mesh)
+        except _UNREADABLE:
+            return []  # Said where the line is read.
+        return [opened.hash] if branch_id(opened.content.writer, opened.hash) == line else []
+
+    def _turns(self, lines: list[LineId]) -> Iterator[OpenBatch]:
+        """All batches; a line whose newest is held waits until the others can't help it any more, a branch for its base."""
+        heads: list[_Turn] = []
+        branches: dict[bytes, list[_Turn]] = {}
+        for line in lines:
+            chain = self._chain(line)
+            if (opened := next(chain, None)) is None:
+                continue
+            turn = _Turn(line, chain, opened)
+            if opened.content.writer == line:
+                heads.append(turn)
+            else:  # Behind its predecessor; or behind the writer's first batch, where it is another first one.
+                before = opened.content.previous if opened.content.number > 1 else opened.content.writer
+                branches.setdefault(before, []).append(turn)
+        yield from self._in_turn(heads, branches)
+        for turn in (turn for turns in branches.values() for turn in turns):
+            place = _place(turn.line, turn.opened.content.number)
+            self._fault(place, f"predecessor {short(turn.opened.content.previous)}", "no such batch of its writer")
+
+    def _in_turn(self, heads: "list[_Turn]", branches: "dict[bytes, list[_Turn]]") -> Iterator[OpenBatch]:
         heapq.heapify(heads)
         parked: list[_Turn] = []
         while heads or parked:
@@ -179,27 +213,33 @@ class _Refold:
                 heapq.heapify(heads)
             turn = heapq.heappop(heads)
             yield turn.opened
+            content = turn.opened.content
+            parked += branches.pop(turn.opened.hash, [])
+            parked += branches.pop(content.writer, []) if content.number == 1 else []
             if following := next(turn.chain, None):
-                parked.append(_Turn(turn.chain, following))
-            for ready in [turn for turn in parked if turn.opened.content.writer not in self._blocked]:
+                parked.append(_Turn(turn.line, turn.chain, following))
+            for ready in [turn for turn in parked if turn.line not in self._blocked]:
                 parked.remove(ready)
                 heapq.heappush(heads, ready)
 
-    def _chain(self, writer: WriterId) -> Iterator[OpenBatch]:
-        """The batches of a writer up to the first that cannot be read or does not follow on the one before."""
-        number, previous = 0, NO_BATCH
-        for key, row in self._log.scan(Table.BATCHES, writer):
+    def _chain(self, line: LineId) -> Iterator[OpenBatch]:
+        """The batches of a line up to the first that cannot be read or does not follow on the one before."""
+        number, previous, writer = 0, NO_BATCH, line
+        for key, row in self._log.scan(Table.BATCHES, line):
             if len(key) != BATCH_KEY_BYTES:
                 continue
             number += 1
-            place = _place(writer, number)
-            if number_of(key) != number:
-                self._fault(place, f"batch {number}", f"a gap: the next one here is batch {number_of(key)}")
-                return
+            place = _place(line, number)
             try:
                 opened = open_batch(decode_batch(row), self._mesh)
-            except (MalformedMessage, msgspec.MsgspecError, UnicodeError) as error:
+            except _UNREADABLE as error:
                 self._fault(place, "a batch of this mesh", str(error))
+                return
+            if number == 1 and opened.hash in self._branches:
+                number, previous, writer = number_of(key), opened.content.previous, opened.content.writer
+                place = _place(line, number)
+            if number_of(key) != number:
+                self._fault(place, f"batch {number}", f"a gap: the next one here is batch {number_of(key)}")
                 return
             if (opened.content.writer, opened.content.number) != (writer, number):
                 self._fault(place, "the batch that its key names", _place(opened.content.writer, opened.content.number))
@@ -225,14 +265,15 @@ class _Refold:
 class _Turn:
     """A writer's next batch. Earlier stamps go first; the writer decides between equal ones."""
 
-    def __init__(self, chain: Iterator[OpenBatch], opened: OpenBatch) -> None:
+    def __init__(self, line: LineId, chain: Iterator[OpenBatch], opened: OpenBatch) -> None:
+        self.line = line
         self.chain = chain
         self.opened = opened
-        self._rank = (opened.content.stamp, opened.content.writer)
+        self._rank = (opened.content.stamp, line)
 
     def __lt__(self, other: "_Turn") -> bool:
         return self._rank < other._rank
 
 
-def _place(writer: WriterId, number: int) -> str:
+def _place(writer: LineId, number: int) -> str:
     return f"batch {number} of writer {writer.hex()}"

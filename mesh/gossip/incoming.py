@@ -119,7 +119,8 @@ class Incoming:
             return []
         if pull.wanted is None:
             pull.moved_at = now  # Once: who goes on promising is no better for it.
-        ahead = [h.number - (lines[h.writer].have.number if h.writer in lines else 0) for h in heads.heads]
+        newest = {h.writer: h.number for h in sorted(heads.heads)}  # Of a writer that forked there are several.
+        ahead = [n - (lines[w].have.number if w in lines else 0) for w, n in newest.items()]
         pull.wanted = min(WANTED_MAX, (pull.wanted or 0) + sum(number for number in ahead if number > 0))
         if not pull.wanted and not heads.span.until:
             del self._pulls[peer]

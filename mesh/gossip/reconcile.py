@@ -11,16 +11,18 @@ from msgspec import Struct
 
 from mesh.config import GossipConfig
 from mesh.crdt.board import Boards as HeldBoards
+from mesh.crdt.compared import Compared, anchors
 from mesh.crdt.events import Stored, StoreFailed
 from mesh.crdt.ledger import Ledger
 from mesh.crdt.log import lacking, unequal
+from mesh.crdt.replica import Reader
 from mesh.crdt.sums import EVERYTHING, NOTHING, Span, differing, grain_for, grain_of
-from mesh.effects import Emit, GossipEffect, Stream
+from mesh.effects import GossipEffect, Stream
 from mesh.events import Connected, Disconnected, Received, Tick
 from mesh.gossip.incoming import Incoming, Merged, Progress
 from mesh.gossip.outgoing import Outgoing
 from mesh.gossip.showing import Showing
-from mesh.ids import Address, BatchHash, Head, NodeId, WriterId
+from mesh.ids import Address, Head, NodeId, WriterId
 from mesh.messages import HEADS_MAX, Digests, Heads, HeadSums, More
 
 SETTLE_S = 0.3  # A difference that push is about to close anyway is given this long.
@@ -63,7 +65,7 @@ class Reconcile:
         self._queue: dict[NodeId, Address] = {}  # Peers that were met while another one was asked.
         self._at = float("inf")
         self._asked_at = float("-inf")
-        self._told: dict[WriterId, BatchHash] = {}
+        self._anchored: dict[tuple[NodeId, WriterId], tuple[int, tuple[Head, ...]]] = {}
 
     def deadline(self) -> float:
         """When the next reconciliation begins, a parcel may leave, or a patience ends."""
@@ -90,6 +92,7 @@ class Reconcile:
                 self._outgoing.forget(node)
                 self._incoming.forget(node)
                 self._queue.pop(node, None)
+                self._anchored = {key: told for key, told in self._anchored.items() if key[0] != node}
                 return self._ask_next(now)
             case Received():
                 return self._on_message(event, now)
@@ -200,12 +203,14 @@ class Reconcile:
             answer = unequal(self._ledger.durable.heads(theirs.span), theirs.heads)
             effects += self._name(answer, to, Heads((), False, theirs.span, theirs.session), now)
         unnamed = theirs.span if theirs.reply else NOTHING
-        stretches = lacking(self._ledger.durable.lines, theirs.heads, unnamed)
+        with self._ledger.read_durable() as reader:
+            stretches = lacking(reader, self._ledger.durable, theirs.heads, unnamed)
+            effects += self._anchors(reader, to, theirs, now)
         if stretches and theirs.credit:
             self._outgoing.begin(to, theirs, stretches, now)
             effects += self._outgoing.send_some()
         effects += self._incoming.promise(to[0], theirs, self._ledger.durable.lines, now)
-        return [*effects, *self._forks(theirs)]
+        return effects
 
     def _own_head(self, peer: NodeId, theirs: Heads) -> Iterator[OwnHead]:
         """What `peer` holds of this node's own writer. Where heads were compared before, what is not named is equal."""
@@ -218,14 +223,17 @@ class Reconcile:
             line = self._ledger.durable.lines.get(writer)
             yield OwnHead(peer, line.have if line is not None else None)
 
-    def _forks(self, theirs: Heads) -> list[Emit]:
-        """Writers of which both sides have as many batches and not the same ones: told once for each head."""
-        lines = self._ledger.durable.lines
-        forked = [h for h in theirs.heads if (line := lines.get(h.writer)) and _same_number_only(line.have, h)]
-        news = [head for head in forked if self._told.get(head.writer) != head.hash]
-        self._told.update({head.writer: head.hash for head in news})
-        reason = "a peer has another batch of this number: a disk was copied or a key stolen"
-        return [Emit("ledger.fork", {"writer": h.writer.hex(), "number": h.number, "reason": reason}) for h in news]
+    def _anchors(self, reader: Reader, to: tuple[NodeId, Address], theirs: Heads, now: float) -> Iterator[Stream]:
+        """Of writers of which the peer holds another branch, our way to our heads; told once for each set of them
+        in a session."""
+        durable, found = self._ledger.durable, list[Head]()
+        for writer in Compared(reader, durable, theirs.heads).forked():
+            tips = tuple(line.have for line in durable.family(writer))
+            if self._anchored.get((to[0], writer)) != (theirs.session, tips):
+                self._anchored[to[0], writer] = (theirs.session, tips)
+                found += [*tips, *anchors(reader, durable, writer)]
+        if found:
+            yield from self._name(tuple(sorted(found)), to, Heads((), False, EVERYTHING, theirs.session), now)
 
 
 def pages(heads: tuple[Head, ...], span: Span) -> Iterator[tuple[Span, tuple[Head, ...]]]:
@@ -237,7 +245,3 @@ def pages(heads: tuple[Head, ...], span: Span) -> Iterator[tuple[Span, tuple[Hea
         yield Span(span.of, span.buckets, after, until), rest[: cut + 1]
         after, rest = until, rest[cut + 1 :]
     yield Span(span.of, span.buckets, after, span.until), rest
-
-
-def _same_number_only(ours: Head, theirs: Head) -> bool:
-    return ours.number == theirs.number and ours.hash != theirs.hash

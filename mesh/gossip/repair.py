@@ -11,22 +11,23 @@ from msgspec import Struct
 from mesh.crdt.batch import Batch, decode_batch, encode_batch, hash_content
 from mesh.crdt.damage import Damaged, Mend, Suspect, Tolerant
 from mesh.crdt.differences import place_of
-from mesh.crdt.expected import expected_fate, expected_hash, is_held_well
+from mesh.crdt.expected import expected_fate, expected_hash, held_well, is_held_well
 from mesh.crdt.fingerprint import SHORT_BYTES, bucket_of
-from mesh.crdt.keys import batch_key, number_of
+from mesh.crdt.keys import number_of
 from mesh.crdt.ledger import Ledger
-from mesh.crdt.lines import line_write
+from mesh.crdt.lines import LineId, line_write
 from mesh.crdt.replica import Reader, Table, Write
 from mesh.effects import Emit, GossipEffect, Stream
 from mesh.errors import MalformedMessage, StorageError
 from mesh.events import Received, Tick
 from mesh.gossip.roster import Roster
-from mesh.ids import Address, BatchHash, CertificateHash, Head, NodeId, WriterId, short
+from mesh.ids import Address, BatchHash, CertificateHash, Head, NodeId, short
 from mesh.messages import WANTED_MAX, BucketSums, Digests, FoundBatches, WantBatches
 from mesh.security.trust import Trust
 
 ASK_S = 2.0  # Between two peers that are asked for the same rows: time for one answer.
 NAMES_MAX = 5  # Of mended rows in one sentence.
+LINE_BYTES = 16
 UNKNOWN = bytes(SHORT_BYTES)
 WANTED_ROWS_MAX = 100_000  # Of a disk that is worse than that people start anew.
 ANSWER_BYTES = 512 * 1024  # As much as reconcile sends at once.
@@ -100,8 +101,8 @@ class Repair:
                 return [said, Suspect((bucket_of(key),))]
             case Table.BUCKETS:
                 return [said, Suspect((key[0],))]
-            case Table.CONTEXT:
-                line = self._ledger.lines.get(WriterId(key))
+            case Table.CONTEXT | Table.FORKS:
+                line = self._ledger.lines.get(LineId(key[-LINE_BYTES:]))
                 return [said, _mend(line_write(line) if line is not None else Write(table, key, None))]
             case Table.FATES:
                 return [said, *self._on_fate(key)]
@@ -112,7 +113,7 @@ class Repair:
         ledger = self._ledger
         try:
             with ledger.read() as reader:
-                row = expected_fate(reader, ledger.lines, ledger.mesh, WriterId(key[:16]), number_of(key))
+                row = expected_fate(reader, ledger.lines, ledger.mesh, LineId(key[:LINE_BYTES]), number_of(key))
         except (StorageError, MalformedMessage):
             return []  # The batch is damaged, too; the next scrub comes back to this.
         return [_mend(Write(Table.FATES, key, row))]
@@ -143,24 +144,22 @@ class Repair:
         """What a wanted batch is called; None for a certificate, and where its successor has to come back first."""
         if wanted.table is not Table.BATCHES:
             return None
-        writer, number = WriterId(wanted.key[:16]), number_of(wanted.key)
-        found = expected_hash(reader, self._ledger.lines, writer, number)
-        return Head(writer, number, found) if found is not None else None
+        name, number = LineId(wanted.key[:LINE_BYTES]), number_of(wanted.key)
+        found = expected_hash(reader, self._ledger.lines, name, number)
+        return Head(self._ledger.lines[name].have.writer, number, found) if found is not None else None
 
     def _is_back(self, reader: Reader, wanted: Damaged, head: Head | None) -> bool:
         if head is not None:
-            return is_held_well(reader, head.writer, head.number, head.hash)
+            return is_held_well(reader, LineId(wanted.key[:LINE_BYTES]), head.number, head.hash)
         if wanted.table is Table.BATCHES:
-            line = self._ledger.lines.get(WriterId(wanted.key[:16]))
+            line = self._ledger.lines.get(LineId(wanted.key[:LINE_BYTES]))
             return line is None or number_of(wanted.key) > line.have.number
         return Tolerant(reader).get(Table.CERTIFICATES, wanted.key) is not None
 
     def _on_found(self, found: FoundBatches) -> list[RepairSays]:
         with self._ledger.read() as reader:
-            heads = [head for one in self._wanted if (head := self._head(reader, one)) is not None]
-            wanted = {
-                head.hash: head for head in heads if not is_held_well(reader, head.writer, head.number, head.hash)
-            }
+            heads = [(one, head) for one in self._wanted if (head := self._head(reader, one)) is not None]
+            wanted = {head.hash: (one, head) for one, head in heads if not self._is_back(reader, one, head)}
         writes = [write for batch in found.batches if (write := self._checked(batch, wanted)) is not None]
         for raw in found.certificates:
             known = self._trust.read_certificate(raw)
@@ -168,14 +167,15 @@ class Repair:
                 writes.append(Write(Table.CERTIFICATES, known.hash, raw))
         return [_mend(*writes)] if writes else []
 
-    def _checked(self, batch: Batch, wanted: dict[BatchHash, Head]) -> Write | None:
+    def _checked(self, batch: Batch, wanted: dict[BatchHash, tuple[Damaged, Head]]) -> Write | None:
         """The row for a batch that is wanted. Raises MalformedMessage where its writer has not signed it."""
-        head = wanted.get(hash_content(batch.content))
-        if head is None:
+        found = wanted.get(hash_content(batch.content))
+        if found is None:
             return None
+        damaged, head = found
         if not self._trust.verify(self._ledger.lines[head.writer].key, batch.signature, batch.content):
             raise MalformedMessage(f"batch {head.number} of writer {short(head.writer)} is not signed by its writer")
-        return Write(Table.BATCHES, batch_key(head.writer, head.number), encode_batch(batch))
+        return Write(Table.BATCHES, damaged.key, encode_batch(batch))
 
     # ---- what others miss
 
@@ -185,8 +185,8 @@ class Repair:
         with self._ledger.read_durable() as below:
             reader = Tolerant(below)
             for head in want.heads:
-                if 1 <= head.number < 2**63 and room > 0 and is_held_well(below, head.writer, head.number, head.hash):
-                    row = reader.get(Table.BATCHES, batch_key(head.writer, head.number)) or b""
+                row = held_well(below, self._ledger.durable, head) if room > 0 else None
+                if row is not None:
                     batches.append(decode_batch(row))
                     room -= len(row)
             certificates = [reader.get(Table.CERTIFICATES, key) for key in want.certificates]

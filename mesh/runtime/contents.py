@@ -7,7 +7,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from mesh.crdt.lines import read_lines
+from mesh.crdt.branches import WRITER_BYTES
+from mesh.crdt.lines import Context, read_lines
 from mesh.crdt.replica import Reader
 from mesh.crdt.view import next_collection, scan_records
 from mesh.ids import RecordId, WriterId
@@ -57,24 +58,31 @@ def read_contents(backup: Path, folder: Path) -> Contents:
     key = KeyTrust(identity).read_certificate(identity.certificate_der).key
     with read_only(backup, Shape(LEDGER_TABLES, identity.mesh, durable=True)) as reader:
         lines = read_lines(reader)
-        position = {writer: line.applied.number for writer, line in lines.items()}
-        return Contents(_shown(reader), position, tuple(writer for writer, line in lines.items() if line.key == key))
+        own = dict.fromkeys(line.have.writer for line in lines.values() if line.key == key)
+        return Contents(_shown(reader), Context(lines).token(), tuple(own))
 
 
 def prospect(contents: Contents, peer: str, position: Position, shown: Shown) -> Prospect:
     """Compare a backup with what the peer of that name shows at its `position`."""
-    lacking = {w: number - contents.position.get(w, 0) for w, number in position.items()}
-    ahead = {w: number - position.get(w, 0) for w, number in contents.position.items()}
+    lacking = {w: number - _reached(contents.position, w) for w, number in position.items()}
+    ahead = {w: number - _reached(position, w) for w, number in contents.position.items()}
     both = contents.records.keys() & shown.keys()
     return Prospect(
         peer=peer,
         lacking=sum(number for number in lacking.values() if number > 0),
-        own=sum(number for writer, number in lacking.items() if number > 0 and writer in contents.own),
+        own=sum(number for writer, number in lacking.items() if number > 0 and writer[:WRITER_BYTES] in contents.own),
         ahead=sum(number for number in ahead.values() if number > 0),
         missing=_names(shown.keys() - contents.records.keys()),
         changed=_names({record for record in both if contents.records[record] != shown[record]}),
         extra=_names(contents.records.keys() - shown.keys()),
     )
+
+
+def _reached(position: Position, key: WriterId) -> int:
+    """How far a position goes in a writer; of one whose branches only one side knows, the furthest."""
+    if key in position:
+        return position[key]
+    return max((n for other, n in position.items() if other[:WRITER_BYTES] == key[:WRITER_BYTES]), default=0)
 
 
 def _names(records: set[RecordId]) -> tuple[str, ...]:

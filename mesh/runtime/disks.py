@@ -34,7 +34,8 @@ from mesh.storage.writer import write_now
 
 DATA = "data"
 BOOK_TABLES = (*SOFT_TABLES, Table.META)
-DERIVED = (Table.CONTEXT, Table.FATES, Table.BUCKETS, Table.CELLS)
+HEADS = (Table.CONTEXT, Table.FORKS)
+DERIVED = (*HEADS, Table.FATES, Table.BUCKETS, Table.CELLS)
 
 
 class Disks(Struct, frozen=True):
@@ -110,7 +111,7 @@ def mend_tables(ledger: LmdbReplica, identity: Identity) -> int:
     with ledger.read() as reader:
         damaged = [
             (table, key)
-            for table in (Table.CONTEXT, Table.FATES, Table.BUCKETS, Table.META, Table.CERTIFICATES)
+            for table in (*HEADS, Table.FATES, Table.BUCKETS, Table.META, Table.CERTIFICATES)
             for key, row in rows(reader, table)
             if row is None
         ]

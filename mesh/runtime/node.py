@@ -130,11 +130,11 @@ class Node:
         """Wait until everything that `token` names is applied and durable here. False: it is not, in time."""
         wanted = decode_token(token)
         with self._announcer.listen(10_000) as announcements, trio.move_on_after(timeout_s):
-            while not self.loop.peer.ledger.durable.covers(wanted):
+            while not self.loop.peer.ledger.covers(wanted):
                 try:
                     await announcements.receive()
                 except trio.EndOfChannel:
-                    return self.loop.peer.ledger.durable.covers(wanted)
+                    return self.loop.peer.ledger.covers(wanted)
             return True
         return False
 

@@ -38,6 +38,8 @@ def _nobody(damaged: DamagedRow) -> None:
 class Snapshot:
     """One committed state of the file. Values are copies and stay valid after the reader is gone.
 
+    A table that files of an older schema do not have is empty.
+
     Both methods raise DamagedRow for a row whose check does not fit, after telling `on_damage`.
     """
 
@@ -50,7 +52,8 @@ class Snapshot:
         """The value of `key`, or None."""
         if not 0 < len(key) <= KEY_BYTES_MAX:  # No such key can have been written.
             return None
-        row = self._reading.get(key, db=self._databases[table])
+        database = self._databases.get(table)
+        row = self._reading.get(key, db=database) if database is not None else None
         return row if row is None else self._value(table, key, row)
 
     def _value(self, table: Table, key: bytes, row: bytes) -> bytes:
@@ -64,7 +67,7 @@ class Snapshot:
 
     def find(self, table: Table, keys: Collection[bytes]) -> dict[bytes, bytes]:
         """The values of those `keys` that are there."""
-        if len(keys) <= FEW_KEYS:
+        if len(keys) <= FEW_KEYS or table not in self._databases:
             return {key: value for key in keys if (value := self.get(table, key)) is not None}
         if not all(keys) or max(map(len, keys)) > KEY_BYTES_MAX:
             keys = [key for key in keys if 0 < len(key) <= KEY_BYTES_MAX]
@@ -74,6 +77,8 @@ class Snapshot:
     def scan(self, table: Table, prefix: bytes = b"", after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """Pairs whose key starts with `prefix` and is greater than `after`, in byte order of the keys."""
         start = max(prefix, after)[:KEY_BYTES_MAX]
+        if table not in self._databases:
+            return
         with self._reading.cursor(db=self._databases[table]) as cursor:
             if not (cursor.set_range(start) if start else cursor.first()):
                 return

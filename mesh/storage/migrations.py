@@ -6,7 +6,7 @@ migrated a verified copy of it stands beside it.
 | schema | since | what is in it |
 | --- | --- | --- |
 | 1 | 0.1 | rows as they are |
-| 2 | 0.2 | each row followed by a check of four bytes (`mesh.storage.seals`); buckets salted, not keyed, by the mesh |
+| 2 | 0.2 | a check of four bytes behind each row (`mesh.storage.seals`); buckets salted, not keyed, by the mesh; table `forks` |
 """
 
 import shutil
@@ -29,6 +29,8 @@ from mesh.storage.seals import Seals
 
 SCHEMA = 2  # Grows whenever an older program would misread the tables.
 ROWS_AT_ONCE = 1_000  # Read before they are written again, so that no cursor stands in a page that changes.
+
+SINCE_SECOND = (Table.FORKS,)  # Tables that schema 1 does not have.
 
 Databases: TypeAlias = "dict[Table, lmdb._Database]"
 Step: TypeAlias = "Callable[[lmdb.Transaction[bytes], Databases, MeshId], None]"

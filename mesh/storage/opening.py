@@ -23,7 +23,7 @@ from mesh.errors import StorageError
 from mesh.ids import MeshId
 from mesh.storage.faults import MAKE_WRITABLE, RESTORE, UnreadableFile, explained
 from mesh.storage.files import DATA_NAME, sync_directory
-from mesh.storage.migrations import SCHEMA, Databases, Migration, keep_copy, migrate
+from mesh.storage.migrations import SCHEMA, SINCE_SECOND, Databases, Migration, keep_copy, migrate
 from mesh.storage.seals import Seals
 
 MAP_BYTES = (
@@ -239,7 +239,8 @@ def open_tables(path: Path, environment: lmdb.Environment, shape: Shape) -> Tabl
     with environment.begin() as reading:
         schema = _check_mark(path, reading.get(_SCHEMA_KEY, db=mark), reading.get(_MESH_KEY, db=mark), shape.mesh)
     try:
-        databases = {table: environment.open_db(table.encode(), create=False) for table in shape.tables}
+        tables = [table for table in shape.tables if schema > 1 or table not in SINCE_SECOND]
+        databases = {table: environment.open_db(table.encode(), create=False) for table in tables}
     except lmdb.NotFoundError as problem:
         raise UnreadableFile(f"{path / DATA_NAME} is damaged: a table is missing ({problem}). {RESTORE}") from problem
     return databases, Seals(shape.mesh) if schema > 1 else None

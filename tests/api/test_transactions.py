@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mesh.api.transactions import read_place
+from mesh.api.transactions import read_named
 from mesh.errors import NotFound, UsageError
 from tests.api.serving import one_node, two_peers
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.live
 @pytest.mark.parametrize("given", ["", "x", "00.1", "0" * 32, "0" * 32 + ".0", "0" * 32 + ".1.2"])
 def test_what_is_no_batch_is_refused(given: str) -> None:
     with pytest.raises(UsageError) as refused:
-        read_place(given)
+        read_named(given)
     assert refused.value.field == "batch"
 
 

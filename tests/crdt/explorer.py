@@ -12,7 +12,7 @@ from random import Random
 from mesh.crdt.batch import Batch, open_batch
 from mesh.crdt.compose import Bury, Clear, Edit, Put, Restore
 from mesh.ids import RecordId, WriterId
-from tests.crdt.site import MESH, Site, Tables, copy_of, exchange
+from tests.crdt.site import MESH, Site, copy_of, exchange
 
 WRITERS = ("a", "b", "c")
 RECORDS = (RecordId("unit", "ONE"), RecordId("unit", "TWO"))
@@ -36,6 +36,26 @@ def world(seed: int) -> Chains:
         site.write(_edit(rng))
     exchange(sites)
     return chains(sites[0].log())
+
+
+def forked_world(seed: int) -> Chains:
+    """Three batches each of two nodes on copies of one disk, which never hear of each other, and of one that hears of both."""
+    rng = Random(seed)
+    copies, other = (Site("a"), Site("a")), Site("b")
+    turns = [*copies, other] * (BATCHES_EACH - 1)
+    rng.shuffle(turns)
+    for site in turns:
+        for copied in copies:
+            if site is other and rng.randrange(10) < PULLS_OF_TEN:
+                site.pull(copied)
+        site.write(_edit(rng))
+    names = (WriterId(b"one"), WriterId(b"copy"), WriterId(b"other"))
+    own = (site.ledger.writer for site in (*copies, other))
+    logs = (site.log() for site in (*copies, other))
+    return {
+        name: [batch for batch in log if open_batch(batch, MESH).content.writer == writer]
+        for name, writer, log in zip(names, own, logs, strict=True)
+    }
 
 
 def _edit(rng: Random) -> Edit:
@@ -72,24 +92,29 @@ def restarted(site: Site) -> Site:
     return other
 
 
-def explore(given: Chains, branch: Callable[[Site], Site], look: Callable[[Site], None]) -> tuple[Site, int]:
-    """Let the batches arrive at a fresh replica in every order; `look` at it in every state.
+def explore(
+    given: Chains,
+    branch: Callable[[Site], Site],
+    look: Callable[[Site], None],
+    see: Callable[[Site], object] = Site.tables,
+) -> tuple[Site, int]:
+    """Let the batches arrive at a fresh replica in every order; `look` at it in every state, and compare what one can `see`.
 
     Returns the replica that has all, and how many arrivals were tried. Raises AssertionError where two ways into a state differ.
     """
     queues = list(given.values())
     states = product(*(range(len(queue) + 1) for queue in queues))  # Each comes after all that lead into it.
     reached: dict[State, Site] = {(0,) * len(queues): Site("fresh")}
-    tables: dict[State, Tables] = {}
+    seen: dict[State, object] = {}
     tried = 0
     for state in states:
         here = reached.pop(state)
-        tables.setdefault(state, here.tables())
+        seen.setdefault(state, see(here))
         look(here)
         for index, queue in enumerate(queues):
             for batch in queue[: state[index]] + queue[state[index] + 1 :]:  # Repeated, or before its turn.
                 here.merge(batch)
-        assert here.tables() == tables[state], f"a batch that is no news changed state {state}"
+        assert see(here) == seen[state], f"a batch that is no news changed state {state}"
         for index, queue in enumerate(queues):
             if state[index] == len(queue):
                 continue
@@ -97,6 +122,6 @@ def explore(given: Chains, branch: Callable[[Site], Site], look: Callable[[Site]
             after = branch(here)
             after.merge(queue[state[index]])
             there = (*state[:index], state[index] + 1, *state[index + 1 :])
-            assert tables.setdefault(there, after.tables()) == after.tables(), f"two ways into state {there} differ"
+            assert seen.setdefault(there, see(after)) == see(after), f"two ways into state {there} differ"
             reached.setdefault(there, after)
     return here, tried

@@ -3,7 +3,7 @@
 Invariant: nothing is stored, delivered or lost unless a test says so.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from random import Random
 from typing import Protocol
 
@@ -24,10 +24,13 @@ from mesh.crdt.batch import (
     open_batch,
     writer_id,
 )
+from mesh.crdt.branches import Tree
+from mesh.crdt.compared import anchors
 from mesh.crdt.compose import Edit
 from mesh.crdt.effects import Composed, LedgerEffect, NotComposed, Store
 from mesh.crdt.events import Compose, LedgerEvent, Merge, Retry, Stored, StoreFailed
 from mesh.crdt.fingerprint import read_fingerprint
+from mesh.crdt.keys import batch_key
 from mesh.crdt.ledger import Ledger
 from mesh.crdt.log import Difference, lacking
 from mesh.crdt.quota import LIMITS
@@ -41,7 +44,7 @@ MESH = MeshId(b"a mesh of tests!")
 STRANGER = NodeId(b"some other node!")
 NOON = 1_800_000_000.0
 YEARS = 365.25 * 86_400
-VIEW = (Table.CELLS, Table.BUCKETS, Table.CONTEXT, Table.FATES)
+VIEW = (Table.CELLS, Table.BUCKETS, Table.CONTEXT, Table.FORKS, Table.FATES)
 
 Tables = dict[Table, list[tuple[bytes, bytes]]]
 
@@ -124,17 +127,24 @@ class Site:
 
     def pull(self, other: "Site") -> None:
         """Get all that `other` has on disk and this one lacks."""
-        self.merge(*other.lacked_by(self.heads()))
+        self.merge(*other.lacked_by(self.known()))
 
-    def lacked_by(self, heads: Mapping[WriterId, int]) -> tuple[Batch, ...]:
+    def lacked_by(self, heads: Iterable[Head]) -> tuple[Batch, ...]:
         """The durable batches here that somebody with `heads` lacks."""
         difference = Difference()
-        difference.add(lacking(self.ledger.durable.lines, [Head(w, n, NO_BATCH) for w, n in heads.items()], EVERYTHING))
         batches: list[Batch] = []
         with self.disk.read() as reader:
+            difference.add(lacking(reader, self.ledger.durable, heads, EVERYTHING))
             while difference:
                 batches += difference.take(reader, 1 << 40, 1 << 40).batches
         return tuple(batches)
+
+    def known(self) -> list[Head]:
+        """What is on disk here: heads, and anchors on the way to them."""
+        durable = self.ledger.durable
+        with self.disk.read() as reader:
+            found = [head for writer in sorted(durable.lines) for head in anchors(reader, durable, writer)]
+        return [*durable.heads(), *found]
 
     def heads(self) -> dict[WriterId, int]:
         """What is on disk here, by writer."""
@@ -146,15 +156,29 @@ class Site:
 
     def applied(self) -> list[OpenBatch]:
         """The batches on disk that count in the context and are not void."""
+        return [opened for opened in self.counted() if not self.fate(opened.head)]
+
+    def counted(self) -> list[OpenBatch]:
+        """The batches on disk that count in the context."""
         lines = self.ledger.durable.lines
-        opened = [open_batch(batch, MESH) for batch in self.log()]
-        counted = [o for o in opened if o.content.number <= lines[o.content.writer].applied.number]
-        return [o for o in counted if not self.fate(o.head)]
+        rows = [(WriterId(key[:16]), open_batch(decode_batch(row), MESH)) for key, row in self.disk.scan(Table.BATCHES)]
+        return [opened for line, opened in rows if opened.content.number <= lines[line].applied.number]
 
     def fate(self, head: Head) -> str:
         """Why a batch is void or held here; empty where it is applied."""
-        row = self.disk.get(Table.FATES, head.writer + head.number.to_bytes(8, "big"))
-        return (row or b"").decode()
+        line = Tree(self.disk, self.ledger.durable).find(head.writer, head.number, head.hash)
+        key = batch_key(line.id if line is not None else head.writer, head.number)
+        return (self.disk.get(Table.FATES, key) or b"").decode()
+
+    def fates(self) -> dict[Head, str]:
+        """Why batches are void or held here, whatever line they are stored in."""
+        heads = [open_batch(batch, MESH).head for batch in self.log()]
+        return {head: fate for head in sorted(heads) if (fate := self.fate(head))}
+
+    def sight(self) -> tuple[object, ...]:
+        """All that must be the same wherever the same batches are held, whatever order they came in."""
+        view = [list(self.disk.scan(table)) for table in (Table.CELLS, Table.BUCKETS)]
+        return view, self.ledger.durable.digest, self.ledger.durable.heads(), self.ledger.durable.token(), self.fates()
 
     def show(self, record: RecordId) -> StoredRecord | None:
         """A record as it stands on disk."""
@@ -183,6 +207,14 @@ def copy_of(disk: Disk) -> MemoryReplica:
     copy = MemoryReplica()
     copy.write(Write(table, key, row) for table in Table for key, row in disk.scan(table))
     return copy
+
+
+def cloned(site: "Site", seed: str) -> "Site":
+    """Another machine that starts from a copy of what is on a site's disk."""
+    clone = Site(site.name, chance=site.name + seed)
+    clone.disk = copy_of(site.disk)
+    clone.open()
+    return clone
 
 
 def exchange(sites: Iterable[Site]) -> None:
@@ -221,6 +253,12 @@ class Pen:
         self.head = open_batch(batch, self.content.mesh).head
         return batch
 
+    def copy(self) -> "Pen":
+        """The same writer on a copied disk."""
+        other = Pen.__new__(Pen)
+        other.__dict__.update(self.__dict__)
+        return other
+
     def sign(self, content: Content) -> Batch:
         """Sign any content."""
         return self.sign_bytes(encode_content(content))
@@ -239,15 +277,24 @@ def put(record: RecordId, field: str, value: object, *over: Dot) -> Change:
     return Change(record, field, Kind.PUT, encode_value(value), over)
 
 
-def live_dots(batches: Iterable[OpenBatch]) -> dict[tuple[RecordId, str], list[Dot]]:
-    """The live siblings of every cell, straight from the definition in DESIGN §5 and from nothing that the ledger does."""
-    changes = sorted(_changes(batches), key=lambda change: change[0])
-    named = {dot for _, change in changes if change.kind is not Kind.BURY for dot in change.over}
-    newest = {(dot.writer, change.record, change.field): dot for dot, change in changes}
+def live_dots(batches: Iterable[OpenBatch], log: Iterable[Batch]) -> dict[tuple[RecordId, str], list[Dot]]:
+    """The live siblings of every cell, straight from the definition in DESIGN §5 and from nothing that the ledger does.
+
+    `batches` are those that count, `log` all of them: a chain goes on behind a void batch.
+    """
+    counted = list(batches)
+    tree = {opened.hash: opened for opened in (open_batch(batch, MESH) for batch in log)}
+    changes = sorted(_changes(counted), key=lambda change: change[0])
+    gone = {dot for _, change in changes if change.kind is not Kind.BURY for dot in change.over}
+    for opened in counted:
+        cells_changed = {(change.record, change.field) for change in opened.content.changes}
+        before = tree.get(opened.content.previous)
+        while before is not None:
+            gone |= {dot for dot, change in _changes([before]) if (change.record, change.field) in cells_changed}
+            before = tree.get(before.content.previous)
     cells: dict[tuple[RecordId, str], list[Dot]] = {}
     for dot, change in changes:
-        last = newest[dot.writer, change.record, change.field] == dot
-        if last and change.kind is not Kind.RESTORE and dot not in named:
+        if change.kind is not Kind.RESTORE and dot not in gone:
             cells.setdefault((change.record, change.field), []).append(dot)
     return cells
 

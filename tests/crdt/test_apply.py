@@ -61,3 +61,39 @@ def test_what_a_sibling_adds_tells_cells_and_dots_apart(one: bytes, other: bytes
     rows = [encode_cell((made,)), encode_cell((moved,))]
     weights = {(key, row): weigh(MESH, key, row) for key in (one, other) for row in rows}
     assert len(set(weights.values())) == len(weights)
+
+
+def written(pen: Pen, value: int, *over: Dot) -> OpenBatch:
+    return open_batch(pen.next(put(RECORD, "current", value, *over)), MESH)
+
+
+def test_of_an_unforked_writer_every_earlier_change_goes() -> None:
+    one, other = Pen("x"), Pen("b")
+    first, foreign, second = written(one, 1), written(other, 2), written(one, 3)
+    before = (sibling_of(first, 0), sibling_of(foreign, 0))
+    made = sibling_of(second, 0)
+    assert change_cell(before, second.content.changes[0], made) == (sibling_of(foreign, 0), made)
+    assert change_cell(before, put(RECORD, "current", 3, foreign.dot(0)), made) == (made,)
+
+
+def test_of_a_forked_writer_only_what_lies_on_the_same_chain() -> None:
+    one = Pen()
+    common = written(one, 0)
+    two = one.copy()
+    mine, yours = written(one, 1), written(two, 2)
+    before = (sibling_of(common, 0), sibling_of(yours, 0))
+    made = sibling_of(mine, 0)
+    left = change_cell(before, mine.content.changes[0], made, lambda dot: dot == common.dot(0))
+    assert {sibling.dot for sibling in left} == {mine.dot(0), yours.dot(0)}
+    named = change_cell(before, put(RECORD, "current", 1, yours.dot(0)), made, lambda dot: dot == common.dot(0))
+    assert named == (made,)
+
+
+def test_a_bury_replaces_nothing_beside_its_writers_own_and_a_restore_stays_nowhere() -> None:
+    one, other = Pen("x"), Pen("b")
+    bury = open_batch(one.next(Change(RECORD, "", Kind.BURY, b"", ())), MESH)
+    again = open_batch(other.next(Change(RECORD, "", Kind.BURY, b"", (bury.dot(0),))), MESH)
+    restore = open_batch(one.next(Change(RECORD, "", Kind.RESTORE, b"", (bury.dot(0), again.dot(0)))), MESH)
+    cell = change_cell((sibling_of(bury, 0),), again.content.changes[0], sibling_of(again, 0))
+    assert {sibling.dot for sibling in cell} == {bury.dot(0), again.dot(0)}
+    assert change_cell(cell, restore.content.changes[0], sibling_of(restore, 0)) == ()

@@ -57,7 +57,7 @@ def test_late_is_what_no_live_bury_names(sites: list[Site]) -> None:
     batches = sites[0].applied()
     over = {o.dot(index): change.over for o in batches for index, change in enumerate(o.content.changes)}
     for record in RECORDS:
-        live = {field: dots for (owner, field), dots in live_dots(batches).items() if owner == record}
+        live = {field: dots for (owner, field), dots in live_dots(batches, sites[0].log()).items() if owner == record}
         buries = live.pop("", [])
         seen = [dot for bury in buries for dot in over[bury]]
         late = [dot for dots in live.values() for dot in dots if buries and dot not in seen]

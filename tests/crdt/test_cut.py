@@ -17,10 +17,11 @@ RECORD = RecordId("unit", "BTF/DIPOLE/1")
 
 def cut_at(site: Site, stamp: int) -> dict[WriterId, int]:
     """The position of a cut, after as many passes as it needs."""
-    cut = Cut(site.ledger.durable.token(), stamp)
-    while sum(cut.look(reread(decode_batch(row))) for _, row in scan_log(site.disk, cut.position)):
-        pass
-    return {writer: number for writer, number in cut.position.items() if number}
+    cut = Cut(site.disk, site.ledger.durable.token(), stamp)
+    position = cut.position(site.disk)
+    while sum(cut.look(site.disk, place[0], reread(decode_batch(row))) for place, row in scan_log(site.disk, position)):
+        position = cut.position(site.disk)
+    return cut.position(site.disk)
 
 
 def largest_closed_set(batches: list[OpenBatch], stamp: int) -> dict[WriterId, int]:

@@ -4,13 +4,15 @@ Invariant: what is expected of an undamaged replica is what it holds.
 """
 
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from mesh.crdt.batch import hash_content
 from mesh.crdt.compose import Put
-from mesh.crdt.expected import expected_fate, expected_hash, is_held_well
+from mesh.crdt.expected import expected_fate, expected_hash, held_well, is_held_well
 from mesh.crdt.keys import batch_key
 from mesh.crdt.replica import Table, Write
 from mesh.ids import NO_BATCH, BatchHash, Head
+from tests.crdt.forests import forest
 from tests.crdt.histories import RECORDS, histories
 from tests.crdt.site import MESH, Pen, Site, exchange, put
 
@@ -31,6 +33,24 @@ def test_of_a_whole_replica_every_row_is_what_is_expected(sites: list[Site]) -> 
         assert is_held_well(site.disk, writer, number, found)
         fate = site.disk.get(Table.FATES, batch_key(writer, number))
         assert expected_fate(site.disk, lines, MESH, writer, number) == fate
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.integers(0, 2**32), st.integers(1, 24))
+def test_branches_of_forked_writers_are_told_apart(seed: int, size: int) -> None:
+    site = Site("a")
+    for batch in forest(seed, size):
+        site.merge(batch)
+    lines = site.ledger.lines
+    for name, number in [(name, n) for name, line in lines.items() for n in range(line.first, line.have.number + 1)]:
+        found = expected_hash(site.disk, lines, name, number)
+        assert found is not None
+        assert is_held_well(site.disk, name, number, found)
+        head = Head(lines[name].have.writer, number, found)
+        assert held_well(site.disk, site.ledger.durable, head) == site.disk.get(Table.BATCHES, batch_key(name, number))
+        if number <= lines[name].applied.number:
+            fate = site.disk.get(Table.FATES, batch_key(name, number))
+            assert expected_fate(site.disk, lines, MESH, name, number) == fate
 
 
 def test_without_its_successor_nothing_is_expected_of_a_batch() -> None:

@@ -9,7 +9,7 @@ from mesh.crdt.keys import split_cell_key
 from mesh.crdt.replica import Table
 from mesh.crdt.verify import verify_replica
 from sim.trust import CheapTrust
-from tests.crdt.explorer import BATCHES_EACH, RECORDS, Chains, chains, explore, living, restarted, world
+from tests.crdt.explorer import BATCHES_EACH, RECORDS, Chains, chains, explore, forked_world, living, restarted, world
 from tests.crdt.site import MESH, Pen, Site, live_dots, put
 
 WORLDS = range(5)
@@ -19,7 +19,7 @@ def means_what_it_says(site: Site) -> None:
     """The cells are what the definition makes of the applied batches, and the tables what a refold makes of the log."""
     rows = site.disk.scan(Table.CELLS)
     cells = {split_cell_key(key): sorted(s.dot for s in decode_cell(row)) for key, row in rows}
-    assert cells == live_dots(site.applied())
+    assert cells == live_dots(site.applied(), site.log())
     assert verify_replica(site.disk, MESH, CheapTrust("x")).differences == ()
 
 
@@ -31,6 +31,17 @@ def test_every_order_of_arrival_ends_the_same(seed: int, branch: Callable[[Site]
     assert tried == 3 * BATCHES_EACH * (BATCHES_EACH + 1) ** 2
     assert len(last.log()) == len(last.applied()) == 3 * BATCHES_EACH
     assert not list(last.disk.scan(Table.FATES))
+
+
+@pytest.mark.parametrize("branch", [living, restarted])
+@pytest.mark.parametrize("seed", [1, 4])
+def test_two_branches_of_one_writer_end_the_same_in_every_order(seed: int, branch: Callable[[Site], Site]) -> None:
+    given = forked_world(seed)
+    last, tried = explore(given, branch, means_what_it_says, Site.sight)
+    assert tried == 3 * 3 * 4**2
+    assert len(last.log()) == len(last.applied()) == 9
+    assert [len(lines) for lines in last.ledger.durable.branches.values()] == [1]
+    assert last.fates() == {}
 
 
 def spoiled() -> Chains:

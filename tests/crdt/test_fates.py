@@ -142,7 +142,7 @@ def test_a_batch_that_names_another_branch_of_a_fork_is_held() -> None:
     ada, one, two = Site("a"), Pen("x"), Pen("c")
     ada.merge(one.next(put(RECORD, "current", 1)))
     ada.merge(two.next(put(RECORD, "current", 2, dot(one, mark=b"another!"))))
-    assert "names another batch 1" in ada.fate(two.head)
+    assert ada.fate(two.head) == f"held: waits for batch 1 of writer {one.writer.hex()}"
     assert ada.fields(RECORD) == {"current": 1}
 
 

@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mesh.config import LedgerConfig
-from mesh.crdt.batch import Batch, decode_batch, encode_batch, encode_content
+from mesh.crdt.batch import Batch, decode_batch, encode_batch, encode_content, open_batch
 from mesh.crdt.compose import Put
 from mesh.crdt.effects import Emit, Gap, LedgerEffect
 from mesh.crdt.events import Merge
 from mesh.crdt.replica import Table, Write
 from mesh.ids import Head, MeshId, RecordId
-from tests.crdt.site import STRANGER, Pen, Site, put
+from tests.crdt.site import MESH, STRANGER, Pen, Site, put
 
 RECORD = RecordId("unit", "BTF/DIPOLE/1")
 PER_WRITER_MAX = LedgerConfig().held_per_writer_max
@@ -139,20 +139,27 @@ def branches(length: int) -> tuple[list[Batch], list[Batch]]:
 
 
 @pytest.mark.parametrize("at", [0, 1, 2])
-def test_two_contents_with_one_number_are_told_and_lose_nothing_applied(at: int) -> None:
-    ada = Site("a")
-    mine, yours = branches(3)
-    ada.merge(*mine)
-    before = ada.tables()
-    assert names(ada.merge(yours[at])) == ["ledger.fork"]
-    assert ada.tables() == before
+def test_two_contents_with_one_number_are_told_once_and_both_are_kept(at: int) -> None:
+    ada, pen = Site("a"), Pen()
+    common = [pen.next(put(RECORD, "current", number)) for number in range(at)]
+    other = pen.copy()
+    mine = [pen.next(put(RECORD, "current", number + 10)) for number in range(3)]
+    yours = [other.next(put(RECORD, "voltage", number)) for number in range(3)]
+    ada.merge(*common, *mine)
+    assert names(ada.merge(yours[0])) == ["ledger.fork"]
+    assert names(ada.merge(*yours)) == []
+    assert ada.fields(RECORD) == {"current": 12, "voltage": 2}
+    assert {open_batch(batch, MESH).hash for batch in ada.log()} == {
+        open_batch(batch, MESH).hash for batch in (*common, *mine, *yours)
+    }
+    assert ada.merge(*mine, *yours, *common) == []
 
 
-def test_a_batch_on_another_branch_is_told() -> None:
+def test_a_batch_of_a_branch_that_is_not_here_asks_for_what_lies_between() -> None:
     ada = Site("a")
     mine, yours = branches(3)
     ada.merge(*mine[:2])
-    assert names(ada.merge(yours[2])) == ["ledger.fork"]
+    assert ada.merge(yours[2]) == [Gap(STRANGER)]
     assert ada.log() == mine[:2]
 
 
@@ -160,8 +167,8 @@ def test_nobody_can_cry_fork_without_the_writers_key() -> None:
     ada = Site("a")
     mine, yours = branches(2)
     ada.merge(*mine)
-    for forged in (Batch(yours[0].content, bytes(16)), Batch(yours[1].content, bytes(16))):
-        assert names(ada.merge(forged)) == ["peer.malformed"]
+    assert names(ada.merge(Batch(yours[0].content, bytes(16)))) == ["peer.malformed"]
+    assert not ada.ledger.durable.branches
 
 
 def test_another_signature_of_the_same_content_is_no_fork() -> None:

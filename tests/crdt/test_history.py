@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mesh.crdt.branches import spans_of
 from mesh.crdt.compose import Bury, Clear, Put, Restore
 from mesh.crdt.history import START, Made, changes_in, refold, scan_log
 from mesh.crdt.view import StoredRecord
@@ -51,7 +52,8 @@ def test_whatever_was_shown_at_a_token_is_shown_again(history: list[Wrote | Pull
     exchange(sites)
     for token, record, shown in seen:
         assert past(sites[0], record, token) == shown
-        known = [one for one in changes(sites[0], record) if one.dot.number <= token.get(one.dot.writer, 0)]
+        spans = spans_of(sites[0].disk, token)
+        known = [one for one in changes(sites[0], record) if one.dot.number <= spans.get(one.line, 0)]
         assert refold(record, known) == shown
 
 

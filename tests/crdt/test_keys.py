@@ -1,9 +1,20 @@
 """Keys keep a record's cells together, and name what they were made of."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh.crdt.keys import FIELD_BYTES_MAX, batch_key, cell_key, number_of, record_prefix, split_cell_key
+from mesh.crdt.keys import (
+    FIELD_BYTES_MAX,
+    batch_key,
+    cell_key,
+    field_fault,
+    name_fault,
+    number_of,
+    record_fault,
+    record_prefix,
+    split_cell_key,
+)
 from mesh.crdt.replica import KEY_BYTES_MAX
 from mesh.ids import RecordId, WriterId
 
@@ -33,3 +44,15 @@ def test_batch_keys_of_a_writer_are_in_the_order_of_their_numbers(writer: bytes,
 
 def test_the_longest_names_fit_a_key() -> None:
     assert len(cell_key(RecordId("c" * 32, "k" * 240), "f" * FIELD_BYTES_MAX)) <= KEY_BYTES_MAX
+
+
+@pytest.mark.parametrize(
+    "record", [RecordId("", "k"), RecordId("c", ""), RecordId("c\0", "k"), RecordId("c", "k" * 241)]
+)
+def test_names_that_are_no_record(record: RecordId) -> None:
+    assert record_fault(record)
+    assert name_fault(record, "") == record_fault(record)
+
+
+def test_a_field_that_is_too_long_is_told() -> None:
+    assert "a field has at most" in str(field_fault(b"f" * (FIELD_BYTES_MAX + 1)))

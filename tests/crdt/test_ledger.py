@@ -16,8 +16,8 @@ from mesh.crdt.compose import Bury, Clear, Put, Restore
 from mesh.crdt.effects import Composed, Emit, Gap, NotComposed, Stocked, Visible
 from mesh.crdt.events import Compose, Confirm, Merge, OpenEra, Retry, Stored, StoreFailed
 from mesh.crdt.keys import ERA, cell_key
-from mesh.crdt.ledger import AFTER_BESIDE_CHANGES_MAX
 from mesh.crdt.replica import Table, Write
+from mesh.crdt.scribe import AFTER_BESIDE_CHANGES_MAX
 from mesh.crdt.view import read_record
 from mesh.errors import StorageError, UsageError
 from mesh.ids import RecordId
@@ -83,7 +83,7 @@ def test_incremental_apply_equals_a_refold_from_nothing(sites: list[Site]) -> No
 @given(histories)
 def test_the_view_is_what_the_definition_says(sites: list[Site]) -> None:
     for site in sites:
-        wanted = live_dots(site.applied())
+        wanted = live_dots(site.applied(), site.log())
         for record in RECORDS:
             stored = site.show(record)
             cells = {**stored.cells, "": stored.buries} if stored is not None else {}
@@ -360,7 +360,7 @@ def test_after_names_each_newly_applied_head_once() -> None:
     read = bob.write(Put(RECORD, "current", 1))
     ada.pull(bob)
     heads = [ada.write(Put(RECORD, "current", number)) for number in (2, 3)]
-    after = [open_batch(batch, ada.ledger.mesh).content.after for batch in ada.lacked_by({bob.ledger.writer: 1})]
+    after = [open_batch(batch, ada.ledger.mesh).content.after for batch in ada.lacked_by([read])]
     assert [head.number for head in heads] == [1, 2]
     assert after == [(read,), ()]
 
@@ -372,7 +372,7 @@ def test_a_long_list_of_dependencies_is_split_over_batches_without_changes() -> 
     read = [pen.next(put(RecordId("unit", str(index)), "current", index)) for index, pen in enumerate(pens)]
     ada.merge(*read)
     ada.write(Put(RECORD, "current", 1))
-    own = ada.lacked_by({pen.writer: 1 for pen in pens})
+    own = ada.lacked_by(pen.head for pen in pens)
     shapes = [(len(o.content.after), len(o.content.changes)) for o in (open_batch(b, ada.ledger.mesh) for b in own)]
     assert shapes == [(count, 0), (0, 1)]
     fresh.merge(*own)
@@ -429,7 +429,10 @@ def test_a_fork_of_our_own_chain_ends_the_era() -> None:
     ada.disk = backup
     ada.open()
     ada.write(Put(RECORD, "current", 3))  # Before anybody could tell.
-    assert [effect.name for effect in ada.merge(lost)] == ["ledger.era", "ledger.fork"]
+    told = [effect for effect in ada.merge(lost) if isinstance(effect, Emit)]
+    assert [effect.name for effect in told] == ["ledger.era", "ledger.fork"]
+    assert "this node's disk was copied or restored" in str(told[0].about["reason"])
+    assert len(ada.show(RECORD).conflicts()) == 1
     assert ada.write(Put(RECORD, "current", 4)).writer != before
     assert ada.fields(RECORD) == {"current": 4}
 

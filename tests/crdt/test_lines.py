@@ -7,7 +7,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh.crdt.lines import Context, Line, line_write, read_lines
+from mesh.crdt.lines import Branch, Context, Line, has_forks, line_write, read_family, read_lines
 from mesh.crdt.replica import MemoryReplica
 from mesh.ids import Head
 from tests.strategies import hashes
@@ -46,15 +46,29 @@ def test_the_digest_does_not_speak_of_what_is_applied(line: Line, number: int) -
     assert Context({line.have.writer: behind}).digest == Context({line.have.writer: line}).digest
 
 
-def test_a_context_covers_a_token_when_all_of_it_is_applied() -> None:
-    writer, other = bytes(16), b"x" * 16
-    head = Head(writer, 3, bytes(32))
-    context = Context({writer: Line(head, Head(writer, 2, bytes(32)), 0, b"")})
+def test_a_token_names_what_is_applied_and_each_branch_of_a_fork() -> None:
+    writer, line = bytes(16), b"x" * 16
+    head, before = Head(writer, 3, b"h" * 32), Head(writer, 2, b"b" * 32)
+    context = Context({writer: Line(head, before, 0, b"")})
     assert context.token() == {writer: 2}
-    assert context.covers({})
-    assert context.covers({writer: 2})
-    assert not context.covers({writer: 3})
-    assert not context.covers({writer: 1, other: 1})
+    branch = Line(Head(writer, 2, b"o" * 32), Head(writer, 1, b"f" * 32), 0, b"", Branch(line, writer, 2))
+    context.move(branch)
+    assert context.token() == {writer + b"b" * 8: 2}
+    context.move(msgspec.structs.replace(branch, applied=branch.have))
+    assert context.token() == {writer + b"b" * 8: 2, writer + b"o" * 8: 2}
+    assert [line.id for line in context.family(writer)] == [writer, line]
+    context.move(Line(head, Head(writer, 1, b"f" * 32), 0, b""))
+    assert context.token() == {writer + b"o" * 8: 2}  # What lies before it goes without saying.
+
+
+def test_a_branch_comes_back_from_the_replica_beside_its_writer() -> None:
+    writer = bytes(16)
+    head = Head(writer, 3, b"h" * 32)
+    lines = [Line(head, head, 0, b""), Line(head, head, 0, b"", Branch(b"x" * 16, writer, 2))]
+    disk = MemoryReplica()
+    disk.write(map(line_write, lines))
+    assert list(read_lines(disk).values()) == list(read_family(disk, writer).values()) == lines
+    assert has_forks(disk)
 
 
 def test_a_copy_does_not_move_with_the_original() -> None:

@@ -28,7 +28,7 @@ def drained(
 
 def of(site: Site, *theirs: Head) -> Difference:
     difference = Difference()
-    difference.add(lacking(site.ledger.durable.lines, theirs, EVERYTHING))
+    difference.add(lacking(site.disk, site.ledger.durable, theirs, EVERYTHING))
     return difference
 
 
@@ -48,8 +48,8 @@ def test_a_difference_goes_on_from_the_heads_that_are_told() -> None:
     heads = [ada.write(Put(RECORD, "current", number)) for number in range(5)]
     assert drained(of(ada, heads[2]), ada.disk) == [ada.log()[3:]]
     assert drained(of(ada, heads[4]), ada.disk) == []
-    assert lacking(ada.ledger.durable.lines, (), NOTHING) == []
-    assert lacking(ada.ledger.durable.lines, [heads[1]], NOTHING) == [Stretch(heads[1].writer, 2, 5)]
+    assert lacking(ada.disk, ada.ledger.durable, (), NOTHING) == []
+    assert lacking(ada.disk, ada.ledger.durable, [heads[1]], NOTHING) == [Stretch(heads[1].writer, 2, 5)]
 
 
 writes = st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from("abcd"), st.booleans()), max_size=30)

@@ -50,7 +50,7 @@ def test_what_is_counted_is_what_is_held(order: list[int], at: int) -> None:
 
 
 def test_a_full_quota_refuses_more_of_anybody_and_takes_what_can_be_applied() -> None:
-    ada = Site("a", LedgerConfig(held_batches_max=4))
+    ada = Site("a", limits=LedgerConfig(held_batches_max=4))
     missing, chains = waiting("bcd")
     said = [effect for chain in chains for effect in ada.merge(*chain)]
     full = [effect.about["reason"] for effect in said if isinstance(effect, Emit) and effect.name == "ledger.full"]
@@ -70,7 +70,7 @@ def test_a_full_quota_refuses_more_of_anybody_and_takes_what_can_be_applied() ->
 
 def test_bytes_are_limited_too() -> None:
     _, ((first, second, _),) = waiting("b")
-    ada = Site("a", LedgerConfig(held_bytes_max=size_of(first) + size_of(second) - 1))
+    ada = Site("a", limits=LedgerConfig(held_bytes_max=size_of(first) + size_of(second) - 1))
     said = ada.merge(first, second)
     assert "bytes of all writers" in str([effect.about for effect in said if isinstance(effect, Emit)])
     assert ada.ledger.quota.of(Pen("b").writer) == Use(1, size_of(first))

@@ -16,6 +16,7 @@ from mesh.crdt.keys import batch_key, cell_key
 from mesh.crdt.refold import STEP_UNITS, Outcome, Refold
 from mesh.crdt.replica import Table, Write
 from mesh.ids import RecordId
+from tests.crdt.forests import forest
 from tests.crdt.histories import FIELDS, RECORDS, histories
 from tests.crdt.site import MESH, Pen, Site, exchange, put
 
@@ -66,6 +67,21 @@ def spoil(site: Site, chance: Random) -> None:
         value = None if chance.random() < 0.5 else chance.choice([other for t, _, other in rows if t is table])
         site.disk.write([Write(table, key, value if value != row else None)])
     site.disk.write([Write(Table.CELLS, cell_key(RecordId("unit", "a ghost"), "current"), rows[0][2])] if rows else [])
+
+
+@laws
+@given(st.integers(0, 2**32), st.integers(1, 24), st.randoms(use_true_random=False))
+def test_the_branches_of_a_forked_writer_are_told_apart(seed: int, size: int, chance: Random) -> None:
+    site = Site("a")
+    for batch in forest(seed, size):
+        site.merge(batch)
+    assert refolded(site) == CLEAN
+    before = site.tables()
+    spoil(site, chance)
+    outcome = refolded(site)
+    assert outcome.complete
+    site.disk.write(outcome.writes)
+    assert site.tables() == before
 
 
 @laws

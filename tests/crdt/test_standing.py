@@ -4,29 +4,38 @@ from hypothesis import given, settings
 
 from mesh.crdt.compose import Bury, Clear, Put, Restore
 from mesh.crdt.history import scan_log
-from mesh.crdt.standing import BatchPlace, Replacing, Standings, is_live, read_batch, replacing_in, standing_of
-from mesh.ids import Head, RecordId
+from mesh.crdt.standing import (
+    Replacing,
+    Standings,
+    followers_of,
+    is_live,
+    read_batch,
+    replacing_in,
+    standing_of,
+)
+from mesh.ids import Dot, Head, RecordId
 from tests.crdt.histories import histories
 from tests.crdt.site import NOON, Pen, Site, exchange, live_dots, put
 
 X, Y = RecordId("note", "x"), RecordId("note", "y")
 
 
-def place_of(head: Head) -> BatchPlace:
-    return head.writer, head.number
+def named(head: Head) -> Dot:
+    return Dot(head.writer, head.number, 0, head.hash[:8])
 
 
 def standing(site: Site, head: Head) -> str:
-    opened = read_batch(site.disk, place_of(head))
+    opened = read_batch(site.disk, named(head))
     assert opened is not None
     return standing_of(site.disk, opened)
 
 
 def replaced(site: Site, head: Head) -> list[Replacing]:
-    opened = read_batch(site.disk, place_of(head))
+    opened = read_batch(site.disk, named(head))
     assert opened is not None
     rows = scan_log(site.disk, site.ledger.durable.token())
-    return [one for place, row in rows for one in replacing_in(site.disk, place, row, opened)]
+    followers = followers_of(site.disk, opened)
+    return [one for place, row in rows for one in replacing_in(site.disk, place, row, opened, followers)]
 
 
 def test_a_batch_is_current_then_partly_then_wholly_superseded() -> None:
@@ -71,7 +80,7 @@ def test_what_is_void_or_held_has_no_effect() -> None:
 def test_a_change_lives_exactly_as_long_as_nothing_replaced_it(sites: list[Site]) -> None:
     exchange(sites)
     site = sites[0]
-    live = {dot for dots in live_dots(site.applied()) for dot in live_dots(site.applied())[dots]}
+    live = {dot for dots in live_dots(site.applied(), site.log()).values() for dot in dots}
     standings = Standings()
     for opened in site.applied():
         for index, change in enumerate(opened.content.changes):

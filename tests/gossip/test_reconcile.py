@@ -6,7 +6,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mesh.crdt.compose import Put
-from mesh.effects import Emit
 from mesh.events import Tick
 from mesh.gossip import showing
 from mesh.gossip.incoming import ANSWER_S
@@ -14,7 +13,7 @@ from mesh.gossip.reconcile import SETTLE_S, Ask, Differs
 from mesh.ids import BatchHash, Boot, Head, RecordId
 from mesh.messages import Batches, BoardVersion, Digests, Heads, Versions
 from mesh.messages import Boards as BoardsMessage
-from tests.crdt.site import STRANGER, Site
+from tests.crdt.site import STRANGER, Pen, Site, put
 from tests.gossip.circle import address, node
 from tests.gossip.sides import Side, talk
 from tests.gossip.transcript import check_transcript, line, said
@@ -161,11 +160,33 @@ def test_the_transcript_of_two_peers_that_differ_is_as_it_was() -> None:
     assert said(Heads((), True)) == "heads none and yours?"
 
 
-def test_two_histories_of_one_length_are_told_once() -> None:
-    side = Side("ada")
-    side.site.write(Put(RECORD, "current", 1))
-    (head,) = side.ledger.durable.heads()
-    other = Heads((Head(head.writer, head.number, BatchHash(bytes(32))),), reply=False)
-    told = [effect for effect in side.hear("bob", other) if isinstance(effect, Emit)]
-    assert [(emit.name, emit.about["number"]) for emit in told] == [("ledger.fork", 1)]
-    assert not [effect for effect in side.hear("bob", other) if isinstance(effect, Emit)]
+def forked(common: int, mine: int, yours: int) -> tuple[Side, Side]:
+    """Two peers that hold one writer's batches, and from number `common` on each a branch of its own."""
+    ada, bob, pen = Side("ada"), Side("bob"), Pen()
+    before = [pen.next(put(RECORD, "current", number)) for number in range(common)]
+    other = pen.copy()
+    ada.site.merge(*before, *(pen.next(put(RECORD, "current", number)) for number in range(mine)))
+    bob.site.merge(*before, *(other.next(put(RECORD, "voltage", number)) for number in range(yours)))
+    return ada, bob
+
+
+@pytest.mark.parametrize(("common", "mine", "yours"), [(0, 1, 1), (0, 5, 2), (3, 1, 1), (40, 7, 1), (40, 1, 30)])
+def test_two_branches_of_one_writer_are_brought_together(common: int, mine: int, yours: int) -> None:
+    ada, bob = forked(common, mine, yours)
+    for _ in range(3):
+        list(talk(ada, bob))
+    assert ada.digests() == bob.digests()
+    assert ada.site.sight() == bob.site.sight()
+    assert len(ada.site.log()) == common + mine + yours
+    assert not [effect for _, effect in talk(ada, bob) if isinstance(effect.message, Batches)]
+
+
+def test_anchors_are_told_once_for_each_tip_and_batches_only_from_about_where_the_branches_part() -> None:
+    ada, bob = forked(200, 2, 2)
+    spoken = [effect.message for _ in range(3) for _, effect in talk(ada, bob)]
+    sent = sum(len(message.batches) for message in spoken if isinstance(message, Batches))
+    assert 4 <= sent <= 12
+    assert max(len(message.heads) for message in spoken if isinstance(message, Heads)) <= 12
+    unknown = Heads((Head(next(iter(ada.ledger.durable.lines)), 3, BatchHash(b"?" * 32)),), False, session=5)
+    assert len(ada.hear("eve", unknown)) == 1
+    assert ada.hear("eve", unknown) == []

@@ -76,7 +76,7 @@ class LivedReplicas(RuleBasedStateMachine):
 
     @rule(turn=turns, source=turns)
     def reconcile(self, turn: int, source: int) -> None:
-        batches = self.site(source).lacked_by(self.site(turn).heads())
+        batches = self.site(source).lacked_by(self.site(turn).known())
         self.hear(self.site(turn).tell(Merge(STRANGER, batches, CERTIFICATES)))
 
     @rule(turn=turns)

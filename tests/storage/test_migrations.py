@@ -54,10 +54,13 @@ def raw(place: Path) -> tuple[bytes, Rows]:
     """The schema in the file, and all rows as they stand there."""
     environment = lmdb.open(str(place), readonly=True, lock=False, max_dbs=20)
     mark = environment.open_db(b"about")
-    databases = {table: environment.open_db(table.encode()) for table in LEDGER_TABLES}
+    with environment.begin() as reading:
+        there = [bytes(name) for name in reading.cursor().iternext(values=False)]
+    databases = {t: environment.open_db(t.encode(), create=False) for t in LEDGER_TABLES if t.encode() in there}
     with environment.begin() as reading:
         schema = reading.get(b"schema", db=mark)
-        found: Rows = {table: list(reading.cursor(db=database)) for table, database in databases.items()}
+        found: Rows = {table: [] for table in LEDGER_TABLES}
+        found |= {table: list(reading.cursor(db=database)) for table, database in databases.items()}
     environment.close()
     assert schema is not None
     return schema, found

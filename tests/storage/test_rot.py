@@ -77,7 +77,7 @@ class Pair(Loop):
 
 @contextmanager
 def pair(path: Path) -> Iterator[Pair]:
-    """Two peers with a few writes of each, and one void batch."""
+    """Two peers with a few writes of each, and a writer that forked; its first batch is void on one branch."""
     loop = Pair(path)
     try:
         loop.run(10)
@@ -85,9 +85,11 @@ def pair(path: Path) -> Iterator[Pair]:
             loop.put("ada" if number % 2 else "bob", {"a": number, f"f{number}": number}, number)
             loop.run(1)
         pen = Pen()
+        twin = pen.copy()
         void = pen.next(put(RECORD, "a", 1), put(RECORD, "a", 2))
+        branch = twin.next(put(RECORD, "b", 3))
         for name in ("ada", "bob"):
-            loop.tell(name, Received(node("cyd"), address("cyd"), Batches((void,), (certificate_for("x"),))))
+            loop.tell(name, Received(node("cyd"), address("cyd"), Batches((void, branch), (certificate_for("x"),))))
         loop.run(1)
         yield loop
     finally:
