@@ -1,54 +1,105 @@
 """A simulated machine's disks: the ledger's, which syncs, and the soft one, which does not.
 
-Invariant: what `store` was answered for survives a power cut, what it was not answered for does not; a lost disk is empty.
+Invariant: what `store` was answered for survives a power cut, what it was not answered for does not; a lost disk is empty. Tickets
+are answered in the order in which they came.
 """
 
 from collections import deque
 from collections.abc import Callable, Iterable
 from random import Random
+from typing import NamedTuple
 
 from mesh.crdt.replica import MemoryReplica, Table, Write
+from sim.laws import Draw
 from sim.scenario import DiskModel
 from sim.world import World
 
+COMMIT_TICKETS_MAX = 512  # The writer thread's.
+FULL = "no space left on the disk (simulated)"
+
 Done = Callable[[int], None]
+Failed = Callable[[int, str], None]
+
+
+class _Order(NamedTuple):
+    ticket: int
+    writes: Iterable[Write]
+    done: Done
+    failed: Failed | None
 
 
 class LedgerDisk:
-    """A replica that writes one ticket after the other and says when each is durable."""
+    """A replica that says when each ticket is durable. Tickets that come during a commit share the next one (group commit)."""
 
-    __slots__ = ("_busy_until", "_life", "_model", "_rng", "_world", "lying", "replica")
+    __slots__ = ("_life", "_model", "_rng", "_waiting", "_working", "_world", "commit", "full", "lying", "replica")
 
     def __init__(self, world: World, model: DiskModel, rng: Random) -> None:
         self._world, self._model, self._rng = world, model, rng
         self._life = 0
-        self._busy_until = 0.0
+        self._waiting: deque[_Order] = deque()
+        self._working = False
         self.replica = MemoryReplica()
+        self.commit: Draw | None = None  # How long a commit takes while the disk is slow; None: as its model says.
         self.lying = False  # A planted fault: writes are confirmed and thrown away.
+        self.full = False
 
-    def store(self, ticket: int, writes: Iterable[Write], done: Done) -> None:
-        """Make `writes` durable in one transaction, then call `done(ticket)`."""
-        delay = self._model.store_s + self._model.store_jitter_s * self._rng.expovariate(1.0)
-        self._busy_until = max(self._busy_until, self._world.now) + delay
-        self._world.at(self._busy_until, self._commit, (self._life, ticket, writes, done))
+    def store(self, ticket: int, writes: Iterable[Write], done: Done, failed: Failed | None = None) -> None:
+        """Make `writes` durable in one transaction, then call `done(ticket)`; or `failed(ticket, reason)` if there is no space.
+
+        When a commit fails, so does every ticket asked for before the first failure was heard (`mesh/storage/writer.py`).
+        """
+        self._waiting.append(_Order(ticket, writes, done, failed))
+        if not self._working:
+            self._begin()
 
     def cut_power(self) -> None:
         """Forget everything that is under way."""
         self._life += 1
-        self._busy_until = 0.0
+        self._waiting.clear()
+        self._working = False
 
     def lose(self) -> None:
         """Replace the disk by an empty one."""
         self.cut_power()
         self.replica = MemoryReplica()
 
-    def _commit(self, order: tuple[int, int, Iterable[Write], Done]) -> None:
-        life, ticket, writes, done = order
+    def restore(self, snapshot: MemoryReplica) -> None:
+        """Replace the disk by a copy of `snapshot`."""
+        self.cut_power()
+        self.replica = copy_of(snapshot)
+
+    def _begin(self) -> None:
+        self._working = True
+        orders = [self._waiting.popleft() for _ in range(min(len(self._waiting), COMMIT_TICKETS_MAX))]
+        if self.commit is not None:
+            took = self.commit()
+        else:
+            took = self._model.store_s + self._model.store_jitter_s * self._rng.expovariate(1.0)
+        self._world.at(self._world.now + took, self._commit, (self._life, orders))
+
+    def _commit(self, work: tuple[int, list[_Order]]) -> None:
+        life, orders = work
         if life != self._life:
             return
-        if not self.lying:
-            self.replica.write(writes)
-        done(ticket)
+        self._working = False
+        if self.full:
+            orders += self._waiting
+            self._waiting.clear()
+        elif not self.lying:
+            for order in orders:
+                self.replica.write(order.writes)
+        for order in orders:
+            self._answer(order)
+            if life != self._life:
+                return
+        if self._waiting and not self._working:
+            self._begin()
+
+    def _answer(self, order: _Order) -> None:
+        if not self.full:
+            order.done(order.ticket)
+        elif order.failed is not None:
+            order.failed(order.ticket, FULL)
 
 
 class SoftDisk:
@@ -87,6 +138,19 @@ class SoftDisk:
         self._undo.clear()
         self.replica = MemoryReplica()
 
+    def restore(self, snapshot: MemoryReplica) -> None:
+        """Replace the disk by a copy of `snapshot`."""
+        self._undo.clear()
+        self.replica = copy_of(snapshot)
+
     def read_row(self, table: Table, key: bytes) -> bytes | None:
         """One row as it stands."""
         return self.replica.get(table, key)
+
+
+def copy_of(replica: MemoryReplica) -> MemoryReplica:
+    """Another replica with the same rows."""
+    copy = MemoryReplica()
+    for table in Table:
+        copy.write(Write(table, key, value) for key, value in replica.scan(table))
+    return copy

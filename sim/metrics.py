@@ -35,15 +35,18 @@ class Metrics:
     """Listens to what peers say that is no message."""
 
     __slots__ = (
+        "_afflicted",
         "_calm_at",
         "_down",
         "_network",
         "_nodes",
         "_world",
+        "afflicted_downs",
         "crashes",
         "events",
         "false_accusations",
         "false_downs",
+        "false_downs_at_healthy",
         "journal",
     )
 
@@ -51,11 +54,14 @@ class Metrics:
         self._world, self._network, self.journal = world, network, journal
         self._nodes: dict[str, Watched] = {}
         self._down: dict[str, CrashSeen] = {}
+        self._afflicted: dict[str, int] = {}
         self._calm_at = 0.0
         self.crashes: list[CrashSeen] = []
         self.events: dict[str, int] = {}
         self.false_accusations = 0  # Verdicts of those who found out for themselves.
-        self.false_downs = 0  # The same, counted at everybody who believed it.
+        self.false_downs = 0  # The same, counted at everybody who believed it (Lifeguard's FP).
+        self.false_downs_at_healthy = 0  # The same, at believers with whom nothing is wrong (Lifeguard's FP-).
+        self.afflicted_downs = 0  # The same about members with whom something was wrong: nobody's mistake.
 
     def watch(self, node: Watched) -> None:
         """Measure this node too."""
@@ -77,7 +83,9 @@ class Metrics:
                     self._on_down(node, said)
 
     def crashed(self, node: Watched) -> None:
-        """A node went down."""
+        """A node went down. One that is not watched, a copied machine, is none of the mesh's."""
+        if node.name not in self._nodes:
+            return
         for crash in self._down.values():
             crash.survivors.pop(node.name, None)
             crash.told_s.pop(node.name, None)
@@ -88,6 +96,17 @@ class Metrics:
     def started(self, node: Watched) -> None:
         """A node came up."""
         self._down.pop(node.name, None)
+
+    def afflict(self, node: Watched) -> None:
+        """Something is wrong with a node: it is slow, or its traffic is lost. May be said several times."""
+        self._afflicted[node.name] = self._afflicted.get(node.name, 0) + 1
+
+    def relieve(self, node: Watched) -> None:
+        """One of the things said by `afflict` is over; for a while its verdicts still travel."""
+        self._world.at(self._world.now + CALM_S, self._forget, node.name)
+
+    def _forget(self, name: str) -> None:
+        self._afflicted[name] -= 1
 
     def healed(self) -> None:
         """The network is whole again."""
@@ -101,7 +120,11 @@ class Metrics:
                 crash.told_s.setdefault(node.name, now - crash.at)
             return
         accused = self._nodes[name]
+        if self._afflicted.get(name, 0):
+            self.afflicted_downs += 1
+            return
         excused = now < max(self._calm_at, accused.started_at + CALM_S) or self._network.separated(node, accused)
         if not excused:
             self.false_downs += 1
+            self.false_downs_at_healthy += not self._afflicted.get(node.name, 0)
             self.false_accusations += said.about["accuser"] == node.node.hex()

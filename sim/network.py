@@ -1,7 +1,7 @@
 """The simulated network: who can reach whom, and datagrams between them.
 
 Invariant: a datagram arrives not at all, once or twice, never at a machine in another part of a cut network; what leaves or enters
-the cut vanishes without a sign.
+the cut, or meets any other obstacle, vanishes without a sign.
 """
 
 from collections.abc import Sequence
@@ -10,6 +10,10 @@ from typing import Protocol
 
 from mesh.events import Connected, DialFailed, Disconnected
 from mesh.ids import Address, NodeId
+from sim.capacity import Lines
+from sim.delays import compile_delays, local
+from sim.losses import BurstLoss, Rules, chance_of
+from sim.nat import Translators
 from sim.parcel import Parcel
 from sim.scenario import NetworkModel
 from sim.traffic import Traffic
@@ -18,6 +22,7 @@ from sim.world import World
 PORT = 1  # Where every simulated node listens. What a stream comes from is another port, as in real life.
 BODY_BYTES_MAX = 1_103  # A datagram of 1,200 bytes less its seal and the packet's head; the runtime's ROOM.
 DATAGRAM_OVERHEAD_BYTES = 97
+IP_BYTES = 48  # Of IPv6 and UDP: what an MTU counts too.
 
 
 class Station(Protocol):
@@ -30,8 +35,16 @@ class Station(Protocol):
     up: bool
     powered: bool
 
+    @property
+    def answers(self) -> bool:
+        """Whether its process runs and takes part in a handshake now."""
+        ...
+
     def receive(self, parcel: Parcel) -> None:
-        """A message arrived."""
+        """A datagram arrived."""
+
+    def read(self, parcel: Parcel) -> None:
+        """A frame arrived over a stream."""
 
     def connection(self, event: Connected | Disconnected | DialFailed) -> None:
         """Something became of a stream."""
@@ -40,13 +53,39 @@ class Station(Protocol):
 class Network:
     """Delays, losses and cuts, which datagrams and streams share."""
 
-    __slots__ = ("_groups", "_stations", "model", "rng", "traffic", "world")
+    __slots__ = (
+        "_bursts",
+        "_delay",
+        "_groups",
+        "_lines",
+        "_mtu",
+        "_plain",
+        "_stations",
+        "_translators",
+        "model",
+        "places",
+        "rng",
+        "rules",
+        "traffic",
+        "world",
+    )
 
-    def __init__(self, world: World, model: NetworkModel, rng: Random) -> None:
+    def __init__(self, world: World, model: NetworkModel, rng: Random, nodes: int = 0, seeds: int = 0) -> None:
+        """A network for `nodes` machines, of which the first `seeds` are everybody's. Raises UsageError for a poor model."""
         self.world, self.model, self.rng = world, model, rng
-        self.traffic = Traffic()
+        self.traffic, self.rules = Traffic(), Rules()
         self._stations: dict[str, Station] = {}
         self._groups: dict[int, int] = {}
+        if model.delays is None:
+            self.places = local(model.delay_s, model.jitter_s, rng)
+        else:
+            self.places = compile_delays(model.delays, nodes, rng)
+        self._delay, self._mtu = self.places.delay, model.mtu_bytes
+        self._bursts = BurstLoss(model.bursts, rng) if model.bursts is not None else None
+        self._lines = Lines(model.capacity) if model.capacity is not None else None
+        hideable = range(min(seeds, nodes), nodes)
+        self._translators = Translators(model.nat, hideable, rng) if model.nat is not None else None
+        self._plain = self._bursts is None and self._translators is None and self._mtu is None
 
     def attach(self, station: Station) -> None:
         """Plug a machine in."""
@@ -69,14 +108,22 @@ class Network:
         groups = self._groups
         return bool(groups) and groups.get(one.index, 0) != groups.get(other.index, 0)
 
-    def delay(self) -> float:
+    def admits_streams(self, source: Station, target: Station) -> bool:
+        """Whether `source` may dial `target`: no cut, no translator and no rule that loses everything stands between them."""
+        if self.separated(source, target):
+            return False
+        if self._translators is not None and target.index in self._translators.hidden:
+            return False
+        return self.stream_loss(source, target) < 1.0 and self.stream_loss(target, source) < 1.0
+
+    def delay(self, source: Station, target: Station) -> float:
         """One way through the network, in seconds."""
-        model = self.model
-        return model.delay_s + (self.rng.expovariate(1.0 / model.jitter_s) if model.jitter_s else 0.0)
+        return self._delay(source.index, target.index)
 
     def send(self, source: Station, at: Address, parcel: Parcel) -> None:
         """Send a datagram. The caller has made sure that it fits."""
-        self.traffic.sent(parcel.kind, parcel.size + DATAGRAM_OVERHEAD_BYTES)
+        size = parcel.size + DATAGRAM_OVERHEAD_BYTES
+        self.traffic.sent(parcel.kind, size)
         target = self.find(at)
         if target is None or self.separated(source, target):
             self.traffic.dropped("cut")
@@ -85,10 +132,67 @@ class Network:
         if luck < model.loss:
             self.traffic.dropped("loss")
             return
-        self._deliver(target, parcel)
+        if not self._plain or self.rules.datagrams:
+            reason = self._obstacle(source.index, target.index, size)
+            if reason:
+                self.traffic.dropped(reason)
+                return
+        self._deliver(source, target, parcel)
         if luck > 1.0 - model.duplicates:
-            self._deliver(target, parcel)
+            self._deliver(source, target, parcel)
 
-    def _deliver(self, target: Station, parcel: Parcel) -> None:
-        late = self.model.reordered_s if self.rng.random() < self.model.reordered else 0.0
-        self.world.at(self.world.now + self.delay() + late, target.receive, parcel)
+    def stream_loss(self, source: Station, target: Station) -> float:
+        """With which probability a packet of a stream is lost now."""
+        kept = 1.0 - self.model.loss
+        if self._bursts is not None:
+            kept *= 1.0 - self._bursts.chance(source.index, target.index, self.world.now)
+        if self.rules.streams:
+            kept *= 1.0 - chance_of(self.rules.streams, source.index, target.index)
+        return 1.0 - kept
+
+    def stream_wait(self, source: Station, target: Station, size: int) -> float:
+        """How long a frame waits for the lines of both ends, in seconds."""
+        if self._lines is None:
+            return 0.0
+        now = self.world.now
+        up = self._lines.pass_up(source.index, size, now, patient=True) or 0.0
+        return up + (self._lines.pass_down(target.index, size, now, patient=True) or 0.0)
+
+    def _obstacle(self, source: int, target: int, size: int) -> str:
+        """What stops a datagram: one word, empty where nothing does."""
+        if self._mtu is not None and size + IP_BYTES > self._mtu:
+            return "mtu"
+        now = self.world.now
+        if self._translators is not None and not self._translators.admits(source, target, now):
+            return "nat"
+        if self._bursts is not None and self.rng.random() < self._bursts.chance(source, target, now):
+            return "burst"
+        rules = self.rules.datagrams
+        if rules and self.rng.random() < chance_of(rules, source, target):
+            return "rule"
+        return ""
+
+    def _deliver(self, source: Station, target: Station, parcel: Parcel) -> None:
+        when = self.world.now + self._delay(source.index, target.index)
+        if self.rng.random() < self.model.reordered:
+            when += self.model.reordered_s
+        if self._lines is None:
+            self.world.at(when, target.receive, parcel)
+            return
+        size = parcel.size + DATAGRAM_OVERHEAD_BYTES
+        wait = self._lines.pass_up(source.index, size, self.world.now, patient=False)
+        if wait is None:
+            self.traffic.dropped("full line")
+        else:
+            self.world.at(when + wait, self._arrive, (target, parcel))
+
+    def _arrive(self, order: tuple[Station, Parcel]) -> None:
+        """A datagram stands before the last line."""
+        target, parcel = order
+        assert self._lines is not None
+        now = self.world.now
+        wait = self._lines.pass_down(target.index, parcel.size + DATAGRAM_OVERHEAD_BYTES, now, patient=False)
+        if wait is None:
+            self.traffic.dropped("full line")
+        else:
+            self.world.at(now + wait, target.receive, parcel)

@@ -11,9 +11,9 @@ import msgspec
 from msgspec import Struct
 
 from mesh.config import Config
-from mesh.crdt.events import Stored
+from mesh.crdt.events import Stored, StoreFailed
 from mesh.crdt.keys import BOOT
-from mesh.crdt.replica import Table
+from mesh.crdt.replica import MemoryReplica, Table
 from mesh.effects import (
     Composed,
     Dial,
@@ -32,12 +32,13 @@ from mesh.events import Connected, DialFailed, Disconnected, Tick
 from mesh.gossip.membership import boot_write
 from mesh.ids import Address, Boot, MeshId
 from mesh.peer import Event, Origin, Peer
-from sim.clock import Clock
-from sim.disk import LedgerDisk, SoftDisk
+from sim.clock import made_clock
+from sim.disk import LedgerDisk, SoftDisk, copy_of
 from sim.metrics import Metrics
 from sim.network import BODY_BYTES_MAX, PORT, Network
 from sim.parcel import Parcel, Wrapping
 from sim.scenario import Scenario
+from sim.slowness import Hindrance, Outgoing
 from sim.streams import Streams
 from sim.trace import Trace, describe_effect, describe_event
 from sim.trust import CheapTrust, certificate_for
@@ -50,6 +51,13 @@ _TICK = Tick()
 
 class PeerBroken(Exception):
     """A peer raised what no peer may raise. The message tells when, where and on what."""
+
+
+class Snapshot(Struct, frozen=True, eq=False):
+    """What a machine's disks held at a moment."""
+
+    ledger: MemoryReplica
+    soft: MemoryReplica
 
 
 class Surroundings(Struct, frozen=True):
@@ -70,6 +78,8 @@ class Node:
 
     __slots__ = (
         "_around",
+        "_hindrance",
+        "_identity",
         "_soft",
         "_ticks",
         "_trust",
@@ -89,18 +99,21 @@ class Node:
         "up",
     )
 
-    def __init__(self, index: int, around: Surroundings) -> None:
-        self._around, self.index, self.name = around, index, name_of(index)
+    def __init__(self, index: int, around: Surroundings, copy_of: str | None = None) -> None:
+        """The machine number `index`; with `copy_of` one that runs from a copy of that node's disk, at an address of its own."""
+        self._around, self.index, self._identity = around, index, copy_of or name_of(index)
+        self.name = name_of(index) if copy_of is None else f"{copy_of}-copy-{index}"
         rng = Random(f"{around.seed}/{self.name}")
         self.address = Address(self.name, PORT)
-        self.clock = Clock(rng.random() * around.scenario.clock.offset_s_max)
+        self.clock = made_clock(around.scenario.clock, rng)
         self.disk = LedgerDisk(around.world, around.scenario.disk, Random(f"{around.seed}/{self.name}/disk"))
         self._soft = SoftDisk(around.world, around.scenario.disk)
-        self._trust = CheapTrust(self.name)
-        self.node = self._trust.read_certificate(certificate_for(self.name)).node
+        self._trust = CheapTrust(self._identity)
+        self.node = self._trust.read_certificate(certificate_for(self._identity)).node
         self._wrapping = Wrapping(self.node, self.address)
         self.peer: Peer | None = None
         self.up, self.powered, self.life, self.started_at = False, True, 0, inf
+        self._hindrance: Hindrance | None = None
         self._wake_at, self._woken_at, self._ticks = inf, -inf, 0
 
     def start(self) -> None:
@@ -108,11 +121,12 @@ class Node:
         around, self.life = self._around, self.life + 1
         rng = Random(f"{around.seed}/{self.name}/{self.life}")
         now = around.world.now
+        self.clock.restart()
         boot = self._next_boot(rng)
         seeds = tuple(Address(name_of(index), PORT) for index in range(around.scenario.start.seeds))
         origin = Origin(
             mesh=MESH,
-            certificate=certificate_for(self.name),
+            certificate=certificate_for(self._identity),
             trust=self._trust,
             address=self.address,
             api=f"http://{self.name}",
@@ -135,9 +149,25 @@ class Node:
         self._soft.write_now((boot_write(boot),))
         return boot
 
+    @property
+    def answers(self) -> bool:
+        """Whether its process takes part in a handshake now."""
+        return self.up and (self._hindrance is None or not self._hindrance.deaf)
+
+    @property
+    def hindered(self) -> bool:
+        """Whether it is slow, or stands still."""
+        return self._hindrance is not None
+
+    def hinder(self, hindrance: Hindrance | None) -> None:
+        """Make the machine slow from now on; None: as fast as it was."""
+        self._hindrance = hindrance
+
     def crash(self, silent: bool, lost_disk: bool) -> None:
         """Stop at once. `silent`: the machine is off, otherwise only the process is gone. `lost_disk`: both disks are empty."""
         self.peer, self.up, self.powered, self._wake_at = None, False, not silent, inf
+        if self._hindrance is not None:
+            self._hindrance.forget()
         self._around.trace.note(self._around.world.now, self.name, f"crashes {silent=} {lost_disk=}")
         self._around.metrics.crashed(self)
         if lost_disk:
@@ -148,26 +178,70 @@ class Node:
         self._soft.cut_power()
         self._around.streams.died(self)
 
+    def snapshot(self) -> Snapshot:
+        """What its disks hold now."""
+        return Snapshot(copy_of(self.disk.replica), copy_of(self._soft.replica))
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Put older contents, or another machine's, onto its disks. It has to be down."""
+        assert self.peer is None, f"{self.name} is up"
+        self.disk.restore(snapshot.ledger)
+        self._soft.restore(snapshot.soft)
+        self._around.metrics.journal.forget(self.index)
+
     def receive(self, parcel: Parcel) -> None:
-        """A message arrived. A machine that is off hears nothing."""
+        """A datagram arrived. A machine that is off hears nothing."""
         if self.peer is None:
             self._around.network.traffic.dropped("down")
-            return
-        self._around.trace.note(self._around.world.now, self.name, f"< {parcel.label}")
-        self._handle(self.peer, parcel.received)
+        elif self._hindrance is None or not self._hindrance.holds(parcel, True):
+            self.take(parcel)
+
+    def read(self, parcel: Parcel) -> None:
+        """A frame arrived over a stream."""
+        if self.peer is None:
+            self._around.network.traffic.dropped("down")
+        elif self._hindrance is None or not self._hindrance.holds(parcel, False):
+            self.take(parcel)
 
     def connection(self, event: Connected | Disconnected | DialFailed) -> None:
         """Something became of a stream."""
         self.tell(event)
 
     def tell(self, event: Event) -> None:
-        """Hand an event to the peer, if the machine is up."""
-        if self.peer is not None:
-            self._around.trace.note(self._around.world.now, self.name, describe_event(event))
-            self._handle(self.peer, event)
+        """Hand an event to the peer, if the machine is up; a slow one gets it later."""
+        if self.peer is not None and (self._hindrance is None or not self._hindrance.holds(event, False)):
+            self.take(event)
+
+    def take(self, thing: Parcel | Event) -> None:
+        """Hand a message or an event to the peer now, if the machine is up."""
+        if self.peer is None:
+            return
+        now = self._around.world.now
+        if isinstance(thing, Parcel):
+            self._around.trace.note(now, self.name, f"< {thing.label}")
+            self._handle(self.peer, thing.received)
+        else:
+            self._around.trace.note(now, self.name, describe_event(thing))
+            self._handle(self.peer, thing)
+
+    def rest(self) -> None:
+        """Tick if that is due, and see to it that the peer is woken at its deadline."""
+        if self.peer is None:
+            return
+        if self.clock.local(self._around.world.now) >= self.peer.deadline():
+            self.take(_TICK)
+        else:
+            self._sleep()
+
+    def let_go(self, effect: Outgoing) -> None:
+        """Carry out an effect on the network that had to wait."""
+        self._send_off(effect)
 
     def _stored(self, ticket: int) -> None:
         self.tell(Stored(ticket))
+
+    def _store_failed(self, ticket: int, reason: str) -> None:
+        self.tell(StoreFailed(ticket, reason))
 
     def _handle(self, peer: Peer, event: Event) -> None:
         now = self._around.world.now
@@ -185,25 +259,14 @@ class Node:
     def _carry_out(self, effect: Effect) -> None:
         around = self._around
         match effect:
-            case Send(_, at, message):
-                parcel = self._wrapping.wrap(message)
-                around.trace.note(around.world.now, self.name, f"> {at.host} {parcel.label}")
-                if parcel.size <= BODY_BYTES_MAX:
-                    around.network.send(self, at, parcel)
-                else:
-                    around.streams.send(self, at, parcel)
-                return
-            case Stream(_, at, message):
-                parcel = self._wrapping.wrap(message)
-                around.trace.note(around.world.now, self.name, f"> {at.host} stream {parcel.label}")
-                around.streams.send(self, at, parcel)
+            case Send() | Stream() | Dial():
+                if self._hindrance is None or not self._hindrance.keeps(effect):
+                    self._send_off(effect)
                 return
             case Store(ticket, writes):
-                self.disk.store(ticket, writes, self._stored)
+                self.disk.store(ticket, writes, self._stored, self._store_failed)
             case StoreLazily(writes):
                 self._soft.write(writes)
-            case Dial(at):
-                around.streams.dial(self, at)
             case Hangup(to):
                 around.streams.hangup(self, to)
             case Emit() | Visible() | Composed() | NotComposed():
@@ -211,6 +274,24 @@ class Node:
             case Posted():
                 pass
         around.trace.note(around.world.now, self.name, describe_effect(effect))
+
+    def _send_off(self, effect: Outgoing) -> None:
+        around = self._around
+        match effect:
+            case Send(_, at, message):
+                parcel = self._wrapping.wrap(message)
+                around.trace.note(around.world.now, self.name, f"> {at.host} {parcel.label}")
+                if parcel.size <= BODY_BYTES_MAX:
+                    around.network.send(self, at, parcel)
+                else:
+                    around.streams.send(self, at, parcel)
+            case Stream(_, at, message):
+                parcel = self._wrapping.wrap(message)
+                around.trace.note(around.world.now, self.name, f"> {at.host} stream {parcel.label}")
+                around.streams.send(self, at, parcel)
+            case Dial(at):
+                around.streams.dial(self, at)
+                around.trace.note(around.world.now, self.name, describe_effect(effect))
 
     def _sleep(self) -> None:
         """See to it that the peer is woken at its deadline. An entry that comes too early sleeps on."""
@@ -225,6 +306,8 @@ class Node:
         if self.peer is None or when != self._wake_at:
             return  # It was off meanwhile, or woken by an earlier entry.
         self._wake_at = inf
+        if self._hindrance is not None and self._hindrance.holds_tick():
+            return
         if self.clock.local(self._around.world.now) < self.peer.deadline():
             self._sleep()
             return
@@ -232,7 +315,7 @@ class Node:
         self._woken_at = when
         if self._ticks > TICKS_AT_ONCE_MAX:
             raise PeerBroken(f"at {when:.6f} s {self.name} does not stop to ask for a tick at this very moment")
-        self.tell(_TICK)
+        self.take(_TICK)
 
 
 def name_of(index: int) -> str:

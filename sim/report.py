@@ -87,6 +87,8 @@ class Measures(Struct, frozen=True):
     undelivered: dict[str, int]
     false_accusations: int
     false_downs: int
+    false_downs_at_healthy: int
+    afflicted_downs: int
     events: dict[str, int]
 
 
@@ -143,6 +145,8 @@ def measure(metrics: Metrics, traffic: Traffic, fates: Fates, nodes: int, sim_s:
         undelivered=dict(sorted(traffic.lost.items())),
         false_accusations=metrics.false_accusations,
         false_downs=metrics.false_downs,
+        false_downs_at_healthy=metrics.false_downs_at_healthy,
+        afflicted_downs=metrics.afflicted_downs,
         events=dict(sorted(metrics.events.items())),
     )
 
@@ -195,6 +199,10 @@ def _rows(report: Report) -> list[tuple[str, str]]:
         ("  first survivor knows", _say(found.first_s)),
         ("  last survivor knows", _say(found.last_s)),
         ("held down wrongly", f"{figures.false_accusations} verdicts, believed {figures.false_downs} times"),
+        (
+            "  by the healthy",
+            f"{figures.false_downs_at_healthy} times; {figures.afflicted_downs} times of the afflicted",
+        ),
         ("suspicions", f"{figures.events.get('member.suspect', 0)}"),
         ("writes", f"{writes.submitted}: {writes.acknowledged} acknowledged, {writes.unanswered} unanswered"),
         ("  refused", ", ".join(f"{count} {why}" for why, count in writes.refused.items()) or "none"),

@@ -72,7 +72,8 @@ class SimulatedMesh:
 
     def __init__(self, scenario: Scenario, seed: int, trace_to: TextIO | None = None) -> None:
         self.scenario, self.world, self.trace = scenario, World(), Trace(trace_to)
-        self.network = Network(self.world, scenario.network, Random(f"{seed}/network"))
+        chance = Random(f"{seed}/network")
+        self.network = Network(self.world, scenario.network, chance, scenario.nodes, scenario.start.seeds)
         self.metrics = Metrics(self.world, self.network, Journal())
         around = Surroundings(
             seed=str(seed),
@@ -88,18 +89,17 @@ class SimulatedMesh:
         for node in self.nodes:
             self.network.attach(node)
             self.metrics.watch(node)
-        self._begin(seed, scenario)
+        self._begin(seed, around)
 
-    def _begin(self, seed: int, scenario: Scenario) -> None:
-        starts = Random(f"{seed}/starts")
+    def _begin(self, seed: int, around: Surroundings) -> None:
+        starts, scenario = Random(f"{seed}/starts"), self.scenario
         for node in self.nodes:
             self.world.at(starts.random() * scenario.start.spread_s, Node.start, node)
         quiet_at = scenario.seconds - scenario.workload.settle_s
         work = scenario.workload
         Authors(self.world, self.nodes, self.metrics.journal, work, Random(f"{seed}/authors")).begin(quiet_at)
         Publishers(self.world, work, Random(f"{seed}/publishers")).begin(self.nodes, quiet_at)
-        faults = Faults(self.world, self.network, self.nodes, self.metrics, Random(f"{seed}/faults"))
-        faults.begin(scenario.faults)
+        Faults(around, self.nodes, Random(f"{seed}/faults")).begin(scenario.faults)
 
 
 def _live(mesh: SimulatedMesh) -> tuple[tuple[str, ...], float | None, Fates]:

@@ -10,11 +10,13 @@ from msgspec import Meta, Struct
 
 from mesh.config import GossipConfig
 from mesh.errors import UsageError
-
-Seconds = Annotated[float, Meta(ge=0.0)]
-Share = Annotated[float, Meta(ge=0.0, le=1.0)]
-Rate = Annotated[float, Meta(ge=0.0)]
-Count = Annotated[int, Meta(ge=1)]
+from sim.breakage import Fault, end_of, most_hit
+from sim.capacity import Capacity
+from sim.clock import ClockModel
+from sim.delays import DelayModel, Regions, check_regions
+from sim.losses import Bursts
+from sim.nat import Nat
+from sim.quantities import ByteRate, Bytes, Count, Rate, Seconds, Share
 
 
 class StartModel(Struct, frozen=True, forbid_unknown_fields=True):
@@ -25,17 +27,32 @@ class StartModel(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NetworkModel(Struct, frozen=True, forbid_unknown_fields=True):
-    """Delays and faults of the network. A delay is `delay_s` plus an exponential with mean `jitter_s`, in one direction."""
+    """Delays and faults of the network, datagrams' and streams'. Streams send again what was lost, so that it comes later."""
 
-    delay_s: Seconds = 0.0003
-    jitter_s: Seconds = 0.0002
-    loss: Share = 0.001
-    duplicates: Share = 0.0005
-    reordered: Share = 0.001
-    reordered_s: Seconds = 0.02  # How much later a reordered datagram comes.
-    bandwidth_byte_s: Annotated[float, Meta(gt=0.0)] = 100e6  # A stream's; 1 Gbit/s less what headers take.
-    dial_timeout_s: Seconds = 3.0  # The runtime's.
-    notice_s: Seconds = 10.0  # After this long a stream notices that nobody answers any more.
+    delay_s: Annotated[Seconds, Meta(description="One way, where there are no `delays`.")] = 0.0003
+    jitter_s: Annotated[Seconds, Meta(description="Mean of an exponential that is added to `delay_s`.")] = 0.0002
+    loss: Annotated[Share, Meta(description="Every packet is lost with this probability.")] = 0.001
+    duplicates: Annotated[Share, Meta(description="A datagram comes twice with this probability.")] = 0.0005
+    reordered: Annotated[Share, Meta(description="A datagram comes late with this probability.")] = 0.001
+    reordered_s: Annotated[Seconds, Meta(description="How much later a reordered datagram comes.")] = 0.02
+    bandwidth_byte_s: Annotated[ByteRate, Meta(description="A stream's own rate: 1 Gbit/s less what headers take.")] = (
+        100e6
+    )
+    dial_timeout_s: Annotated[Seconds, Meta(description="A dial waits so long for an answer, as the runtime's.")] = 3.0
+    notice_s: Annotated[Seconds, Meta(description="A stream notices so late that nobody answers any more.")] = 10.0
+    resend_s: Annotated[
+        Seconds, Meta(description="A lost packet of a stream is sent again after this, doubled each time (RFC 6298).")
+    ] = 0.2
+    delays: Annotated[
+        DelayModel | None, Meta(description="Where nodes stand and how far apart; None: a local network.")
+    ] = None
+    bursts: Annotated[Bursts | None, Meta(description="Loss in bursts, on top of `loss`.")] = None
+    capacity: Annotated[Capacity | None, Meta(description="What lines carry; None: everything.")] = None
+    mtu_bytes: Annotated[
+        Bytes | None, Meta(description="Larger datagrams, IP and UDP headers included, vanish; None: none do.")
+    ] = None
+    nat: Annotated[Nat | None, Meta(description="Nodes that can't be dialled; None: all can.")] = None
+    rack_nodes: Annotated[Count, Meta(description="So many neighbours, by number, share a rack.")] = 20
 
 
 class DiskModel(Struct, frozen=True, forbid_unknown_fields=True):
@@ -44,12 +61,6 @@ class DiskModel(Struct, frozen=True, forbid_unknown_fields=True):
     store_s: Seconds = 0.001
     store_jitter_s: Seconds = 0.001
     lazy_s: Seconds = 2.0
-
-
-class ClockModel(Struct, frozen=True, forbid_unknown_fields=True):
-    """Each machine's clock is ahead of the slowest by up to `offset_s_max`, evenly spread."""
-
-    offset_s_max: Seconds = 0.05
 
 
 class Workload(Struct, frozen=True, forbid_unknown_fields=True):
@@ -67,62 +78,6 @@ class Checks(Struct, frozen=True, forbid_unknown_fields=True):
 
     every: Count = 500
     grace_s: Seconds = 30.0
-
-
-class _Fault(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", kw_only=True):
-    """Something that breaks at `at_s`, or up to `within_s` later."""
-
-    at_s: Seconds
-    within_s: Seconds = 0.0
-
-
-class Crash(_Fault, frozen=True, forbid_unknown_fields=True, tag="crash", kw_only=True):
-    """`count` machines stop. `silent`: without power, so that streams only time out; otherwise the process alone dies."""
-
-    count: Count = 1
-    restart_after_s: Seconds | None = None
-    lost_disk: bool = False
-    silent: bool = True
-
-
-class Restart(_Fault, frozen=True, forbid_unknown_fields=True, tag="restart", kw_only=True):
-    """Everything that is down starts again within `spread_s`."""
-
-    spread_s: Seconds = 1.0
-
-
-class Partition(_Fault, frozen=True, forbid_unknown_fields=True, tag="partition", kw_only=True):
-    """The network falls into parts with these shares of the nodes, drawn by lot."""
-
-    shares: Annotated[tuple[Share, ...], Meta(min_length=2)] = (0.5, 0.5)
-    heal_after_s: Seconds | None = None
-
-
-class Heal(_Fault, frozen=True, forbid_unknown_fields=True, tag="heal", kw_only=True):
-    """The network is whole again."""
-
-
-class MassRestart(_Fault, frozen=True, forbid_unknown_fields=True, tag="mass-restart", kw_only=True):
-    """Everything loses power at once, and comes back after `down_s`, spread over `spread_s`."""
-
-    down_s: Seconds = 5.0
-    spread_s: Seconds = 2.0
-
-
-class LyingDisk(_Fault, frozen=True, forbid_unknown_fields=True, tag="lying-disk", kw_only=True):
-    """From now on `count` disks confirm what they throw away. The checks must catch it."""
-
-    count: Count = 1
-
-
-class BitRot(_Fault, frozen=True, forbid_unknown_fields=True, tag="bit-rot", kw_only=True):
-    """`count` machines lose power; when they are back, a value on each of their disks is another one."""
-
-    count: Count = 1
-    restart_after_s: Seconds = 1.0
-
-
-Fault = BitRot | Crash | Restart | Partition | Heal | MassRestart | LyingDisk
 
 
 class Scenario(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -158,8 +113,11 @@ def read_scenario(raw: object, source: str) -> Scenario:
 
 def check_scenario(scenario: Scenario, source: str) -> None:
     """Raise UsageError where parts of a scenario contradict each other."""
+    if isinstance(scenario.network.delays, Regions):
+        check_regions(scenario.network.delays)
     settle_s = scenario.workload.settle_s
-    needed = max((end_of(fault) for fault in scenario.faults), default=scenario.workload.from_s) + settle_s
+    ends = [end_of(fault, scenario.nodes) for fault in scenario.faults]
+    needed = max(ends, default=scenario.workload.from_s) + settle_s
     if needed > scenario.seconds:
         raise UsageError(
             f"{source}: {scenario.seconds:g} s are too few: its last fault ends (or its workload begins) at"
@@ -168,23 +126,10 @@ def check_scenario(scenario: Scenario, source: str) -> None:
             todo=f"run at least {needed:g} s (--seconds), or let faults end sooner, or lower workload.settle_s",
         )
     for number, fault in enumerate(scenario.faults):
-        if isinstance(fault, BitRot | Crash | LyingDisk) and fault.count >= scenario.nodes:
+        hit = most_hit(fault, scenario.nodes)
+        if hit >= scenario.nodes:
             raise UsageError(
-                f"{source}: fault {number} hits {fault.count} of {scenario.nodes} nodes, and one must go on",
+                f"{source}: fault {number} hits {hit} of {scenario.nodes} nodes, and one must go on",
                 field=f"faults.{number}.count",
                 todo="use more nodes (--nodes), or kind = 'mass-restart'",
             )
-
-
-def end_of(fault: Fault) -> float:
-    """When a fault is over at the latest, as far as it says so itself."""
-    latest = fault.at_s + fault.within_s
-    match fault:
-        case BitRot(restart_after_s=after) | Crash(restart_after_s=after) | Partition(heal_after_s=after):
-            return latest + (after or 0.0)
-        case MassRestart(down_s=down_s, spread_s=spread_s):
-            return latest + down_s + spread_s
-        case Restart(spread_s=spread_s):
-            return latest + spread_s
-        case Heal() | LyingDisk():
-            return latest

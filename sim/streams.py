@@ -5,6 +5,7 @@ delivers nothing more, and each side that had it open hears of its end once.
 """
 
 from collections import deque
+from math import inf
 
 from mesh.events import Connected, DialFailed, Disconnected
 from mesh.ids import Address
@@ -15,6 +16,8 @@ FRAME_OVERHEAD_BYTES = 27  # Length, version, and a TLS 1.3 record.
 HANDSHAKE_DELAYS = 5  # TCP, TLS 1.3 and the welcome: five times through the network before the first byte.
 WAITING_BYTES_MAX = 16 * 1024 * 1024  # The runtime's outbox.
 EPHEMERAL_PORT = 50_000
+PACKET_BYTES = 1_400
+FAST_PACKETS = 4  # So many packets make a train in which three answers in a row tell of a lost one (RFC 5681 §3.2).
 
 
 class Link:
@@ -82,7 +85,8 @@ class Streams:
         if attempt in self._dialling:
             return
         self._dialling[attempt] = None
-        took = sum(network.delay() for _ in range(HANDSHAKE_DELAYS))
+        target = network.find(at)
+        took = self._handshake_s(source, target) if target is not None else 0.0
         network.world.at(network.world.now + took, self._answer, (source, at, network.world.now, attempt))
 
     def hangup(self, source: Station, to: bytes) -> None:
@@ -92,15 +96,23 @@ class Streams:
             if other.node == to:
                 link.broken = True
                 self._notice((link, link.side_of(source)))
-                self._notice_later(link, link.side_of(other), self._network.delay())
+                self._notice_later(link, link.side_of(other), self._network.delay(source, other))
+
+    def reset(self, station: Station) -> None:
+        """Break all streams of a machine, as a router does that has forgotten them."""
+        for link in [link for link in self._links.values() if station in link.ends]:
+            link.broken = True
+            for side in (0, 1):
+                self._notice_later(link, side, self._network.delay(*link.ends))
 
     def died(self, station: Station) -> None:
         """A machine's process is gone: its ends are closed, and the others notice as its machine lets them."""
-        wait = self._network.delay() if station.powered else self._network.model.notice_s
         for key, link in list(self._links.items()):
             if station not in link.ends:
                 continue
             side = link.side_of(station)
+            near = self._network.delay(station, link.ends[1 - side])
+            wait = near if station.powered else self._network.model.notice_s
             link.open[side] = False
             link.broken = True
             if link.open[1 - side]:
@@ -117,10 +129,47 @@ class Streams:
 
     def _transmit(self, link: Link, target: Station, parcel: Parcel) -> None:
         network, side = self._network, link.side_of(target)
-        world = network.world
-        took = network.delay() + parcel.size / network.model.bandwidth_byte_s
-        link.arrives[side] = max(link.arrives[side], world.now + took)
+        world, source = network.world, link.ends[1 - side]
+        size = parcel.size + FRAME_OVERHEAD_BYTES
+        resends = self._resends_s(source, target, size)
+        if resends > network.model.notice_s or network.stream_loss(target, source) >= 1.0:  # Nothing, or no word of it.
+            self._notice_later(link, 1 - side, network.model.notice_s)
+        if resends > network.model.notice_s:
+            network.traffic.dropped("lost on a stream")
+            link.broken = True
+            self._notice_later(link, side, network.model.notice_s)
+            return
+        took = network.delay(source, target) + parcel.size / network.model.bandwidth_byte_s + resends
+        when = world.now + took + network.stream_wait(source, target, size)
+        link.arrives[side] = max(link.arrives[side], when)
         world.at(link.arrives[side], self._arrive, (link, side, parcel))
+
+    def _resends_s(self, source: Station, target: Station, size: int) -> float:
+        """How much later a frame comes because packets of it were lost; infinite where none gets through."""
+        network = self._network
+        loss = network.stream_loss(source, target)
+        if loss <= 0.0:
+            return 0.0
+        if loss >= 1.0:
+            return inf
+        packets = 1 + size // PACKET_BYTES
+        if network.rng.random() >= 1.0 - (1.0 - loss) ** packets:
+            return 0.0
+        train = packets >= FAST_PACKETS  # Those behind the lost one come, and their answers tell of it after one round.
+        waited = 2.0 * network.delay(source, target) if train else network.model.resend_s
+        timer = 2.0 * network.model.resend_s
+        while waited <= network.model.notice_s and network.rng.random() < loss:
+            waited, timer = waited + timer, 2.0 * timer
+        return waited
+
+    def _handshake_s(self, source: Station, target: Station) -> float:
+        """How long until a stream is open, with what is lost on the way."""
+        ends = ((source, target), (target, source))
+        return sum(
+            min(self._resends_s(*ends[step % 2], 0), self._network.model.dial_timeout_s)
+            + self._network.delay(*ends[step % 2])
+            for step in range(HANDSHAKE_DELAYS)
+        )
 
     def _arrive(self, order: tuple[Link, int, Parcel]) -> None:
         link, side, parcel = order
@@ -132,9 +181,11 @@ class Streams:
         if link.broken or not link.open[side]:
             self._network.traffic.dropped("broken stream")
             if target.powered and not link.open[side] and not self._network.separated(source, target):
-                self._notice_later(link, 1 - side, self._network.delay())  # The other machine knows no such stream.
+                self._notice_later(
+                    link, 1 - side, self._network.delay(target, source)
+                )  # The other machine knows no such stream.
             return
-        target.receive(parcel)
+        target.read(parcel)
 
     def _notice_later(self, link: Link, side: int, wait_s: float) -> None:
         world = self._network.world
@@ -156,10 +207,12 @@ class Streams:
         """The handshake has come through, or never will."""
         source, at, since, attempt = order
         target, network = self._network.find(at), self._network
-        if target is not None and target is not source and target.up and not network.separated(source, target):
+        reached = target is not None and target.powered and network.admits_streams(source, target)
+        too_late = network.world.now - since > network.model.dial_timeout_s
+        if target is not None and target is not source and target.answers and reached and not too_late:
             self._established(source, target, attempt)
             return
-        silence = target is None or not target.powered or network.separated(source, target)
+        silence = target is None or not reached or too_late or target.up
         wait_until = since + network.model.dial_timeout_s if silence else network.world.now
         reason = f"no answer within {network.model.dial_timeout_s:g} s" if silence else "connection refused"
         network.world.at(wait_until, self._failed, (source, at, reason, attempt))

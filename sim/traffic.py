@@ -35,6 +35,6 @@ class Traffic:
         row.messages += 1
         row.bytes += size
 
-    def dropped(self, reason: str) -> None:
-        """A message will not arrive."""
-        self.lost[reason] = self.lost.get(reason, 0) + 1
+    def dropped(self, reason: str, count: int = 1) -> None:
+        """Messages will not arrive."""
+        self.lost[reason] = self.lost.get(reason, 0) + count

@@ -23,9 +23,16 @@ class Listener:
         self.got: list[str] = []
         self.heard: list[Connected | Disconnected | DialFailed] = []
 
+    @property
+    def answers(self) -> bool:
+        """It answers whenever it is up."""
+        return self.up
+
     def receive(self, parcel: Parcel) -> None:
         """Keep a parcel."""
         self.got.append(parcel.label)
+
+    read = receive
 
     def connection(self, event: Connected | Disconnected | DialFailed) -> None:
         """Keep what became of a stream."""

@@ -2,8 +2,8 @@
 
 from mesh.crdt.fingerprint import read_fingerprint
 from mesh.crdt.verify import verify_replica
+from sim.breakage import Crash, Heal, LyingDisk, Partition, Restart
 from sim.node import MESH
-from sim.scenario import Crash, Heal, LyingDisk, Partition, Restart
 from sim.trust import CheapTrust
 from tests.sim.mesh import Listening, scenario
 

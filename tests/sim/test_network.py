@@ -77,6 +77,7 @@ def test_nothing_crosses_a_cut_and_everything_does_once_it_is_healed() -> None:
 
 def test_delays_have_the_mean_asked_for() -> None:
     network = Network(World(), NetworkModel(delay_s=0.010, jitter_s=0.005), Random(1))
-    delays = [network.delay() for _ in range(SENT)]
+    ends = Listener(0), Listener(1)
+    delays = [network.delay(*ends) for _ in range(SENT)]
     assert min(delays) >= 0.010
     assert abs(sum(delays) / SENT - 0.015) < 4 * 0.005 / sqrt(SENT)

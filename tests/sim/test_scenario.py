@@ -3,7 +3,8 @@
 import pytest
 
 from mesh.errors import UsageError
-from sim.scenario import Crash, Partition, read_scenario
+from sim.breakage import Crash, Partition
+from sim.scenario import read_scenario
 from tests.sim.mesh import scenario
 
 
