@@ -15,6 +15,9 @@ from sim.quantities import Count, Index, Rate, Seconds, Share, SignedSeconds, Sp
 Lasts = Annotated[Seconds, Meta(description="How long it lasts; then all is well again.")]
 
 
+Unit = Literal["node", "rack", "region"]
+
+
 class Happening(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", kw_only=True):
     """Something that breaks at `at_s`, or up to `within_s` later."""
 
@@ -31,9 +34,7 @@ class Hitting(Happening, frozen=True, forbid_unknown_fields=True, kw_only=True):
     ] = None
     nodes: Annotated[tuple[Index, ...] | None, Meta(description="Exactly these, by number; before `share`.")] = None
     region: Annotated[str | None, Meta(description="Only nodes of this region.")] = None
-    unit: Annotated[
-        Literal["node", "rack", "region"], Meta(description="What `count` counts: whole racks go together.")
-    ] = "node"
+    unit: Annotated[Unit, Meta(description="What `count` counts: whole racks go together.")] = "node"
 
 
 class Crash(Hitting, frozen=True, forbid_unknown_fields=True, tag="crash", kw_only=True):
@@ -54,7 +55,7 @@ class Partition(Happening, frozen=True, forbid_unknown_fields=True, tag="partiti
     """The network falls into parts with these shares of the nodes (or of racks, or regions), drawn by lot."""
 
     shares: Annotated[tuple[Share, ...], Meta(min_length=2)] = (0.5, 0.5)
-    unit: Annotated[Literal["node", "rack", "region"], Meta(description="What is never cut apart.")] = "node"
+    unit: Annotated[Unit, Meta(description="What is never cut apart.")] = "node"
     heal_after_s: Seconds | None = None
 
 

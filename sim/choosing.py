@@ -5,13 +5,10 @@ Invariant: the choice depends on the fault, on who may be hit, and on the genera
 
 from collections.abc import Callable, Sequence
 from random import Random
-from typing import Literal
 
-from sim.breakage import Hitting
+from sim.breakage import Hitting, Unit
 from sim.network import Network
 from sim.node import Node
-
-Unit = Literal["node", "rack", "region"]
 
 
 def chosen(fault: Hitting, eligible: Sequence[Node], network: Network, rng: Random) -> list[Node]:

@@ -8,8 +8,13 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
+import msgspec
+
 from mesh.errors import UsageError
 from sim.scenario import Scenario, read_scenario
+from sim.swarm import swarm
+
+SWARM = "swarm:"
 
 
 def packaged() -> list[str]:
@@ -19,12 +24,37 @@ def packaged() -> list[str]:
 
 
 def load(name: str, changes: tuple[str, ...] = ()) -> Scenario:
-    """The scenario of that name or path, with `changes` (`network.loss=0.05`) made to it. Raises UsageError."""
-    raw = _parse(*_read(name))
+    """The scenario of that name or path, with `changes` (`network.loss=0.05`) made to it. Raises UsageError.
+
+    `swarm:7` is the random scenario of the seed 7. Files that a scenario names are looked for beside it.
+    """
+    raw = _swarm(name) if name.startswith(SWARM) else _parse(*_read(name))
+    _resolve_files(raw, Path(name).parent)
     for change in changes:
         _change(raw, change)
     raw["name"] = Path(name).name.removesuffix(".toml")
     return read_scenario(raw, name)
+
+
+def _swarm(name: str) -> dict[str, object]:
+    number = name.removeprefix(SWARM)
+    if not number.isdecimal():
+        raise UsageError(f"{name}: a number was expected after `{SWARM}`", field="scenario", todo="for example swarm:7")
+    raw: dict[str, object] = msgspec.to_builtins(swarm(int(number)))
+    return raw
+
+
+def _resolve_files(place: object, folder: Path) -> None:
+    """Make every `file` that is there beside the scenario a path that holds from here."""
+    if isinstance(place, dict):
+        named = place.get("file")
+        if isinstance(named, str) and (folder / named).is_file():
+            place["file"] = str(folder / named)
+        for value in place.values():
+            _resolve_files(value, folder)
+    elif isinstance(place, list):
+        for value in place:
+            _resolve_files(value, folder)
 
 
 def _shelf() -> Traversable:

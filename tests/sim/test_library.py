@@ -36,31 +36,6 @@ def test_the_packaged_scenarios_are_these() -> None:
         "steady",
         "wan",
     ]
-        "churn-weibull",
-        "clock-jumps",
-        "copied-disk",
-        "crash",
-        "crash-lost-disk",
-        "disk-full",
-        "flip-flop",
-        "frozen",
-        "lossy",
-        "mass-restart",
-        "narrow",
-        "nat",
-        "one-way-cut",
-        "partition",
-        "partition-long",
-        "planes",
-        "racks",
-        "regions19",
-        "rollback",
-        "rolling-restart",
-        "slow-members",
-        "smoke",
-        "steady",
-        "wan",
-    ]
 
 
 @pytest.mark.parametrize("name", packaged())
