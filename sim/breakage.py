@@ -21,8 +21,8 @@ Unit = Literal["node", "rack", "region"]
 class Happening(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", kw_only=True):
     """Something that breaks at `at_s`, or up to `within_s` later."""
 
-    at_s: Seconds
-    within_s: Seconds = 0.0
+    at_s: Annotated[Seconds, Meta(description="When it happens.")]
+    within_s: Annotated[Seconds, Meta(description="It happens up to so much later, by lot.")] = 0.0
 
 
 class Hitting(Happening, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -40,23 +40,28 @@ class Hitting(Happening, frozen=True, forbid_unknown_fields=True, kw_only=True):
 class Crash(Hitting, frozen=True, forbid_unknown_fields=True, tag="crash", kw_only=True):
     """Machines stop. `silent`: without power, so that streams only time out; otherwise the process alone dies."""
 
-    restart_after_s: Seconds | None = None
-    lost_disk: bool = False
-    silent: bool = True
+    restart_after_s: Annotated[Seconds | None, Meta(description="None: it stays down.")] = None
+    lost_disk: Annotated[bool, Meta(description="Whether both disks come back empty.")] = False
+    silent: Annotated[
+        bool, Meta(description="Whether the machine loses power; otherwise its streams are closed at once.")
+    ] = True
 
 
 class Restart(Happening, frozen=True, forbid_unknown_fields=True, tag="restart", kw_only=True):
     """Everything that is down starts again within `spread_s`."""
 
-    spread_s: Seconds = 1.0
+    spread_s: Annotated[Seconds, Meta(description="All start within so long.")] = 1.0
 
 
 class Partition(Happening, frozen=True, forbid_unknown_fields=True, tag="partition", kw_only=True):
     """The network falls into parts with these shares of the nodes (or of racks, or regions), drawn by lot."""
 
-    shares: Annotated[tuple[Share, ...], Meta(min_length=2)] = (0.5, 0.5)
+    shares: Annotated[
+        Annotated[tuple[Share, ...], Meta(min_length=2)],
+        Meta(description="How large the parts are, against each other."),
+    ] = (0.5, 0.5)
     unit: Annotated[Unit, Meta(description="What is never cut apart.")] = "node"
-    heal_after_s: Seconds | None = None
+    heal_after_s: Annotated[Seconds | None, Meta(description="None: a `heal` has to end it.")] = None
 
 
 class Heal(Happening, frozen=True, forbid_unknown_fields=True, tag="heal", kw_only=True):
@@ -66,16 +71,16 @@ class Heal(Happening, frozen=True, forbid_unknown_fields=True, tag="heal", kw_on
 class MassRestart(Happening, frozen=True, forbid_unknown_fields=True, tag="mass-restart", kw_only=True):
     """Everything loses power at once, and comes back after `down_s`, spread over `spread_s`."""
 
-    down_s: Seconds = 5.0
-    spread_s: Seconds = 2.0
+    down_s: Annotated[Seconds, Meta(description="How long all are off.")] = 5.0
+    spread_s: Annotated[Seconds, Meta(description="They come back within so long.")] = 2.0
 
 
 class RollingRestart(Happening, frozen=True, forbid_unknown_fields=True, tag="rolling-restart", kw_only=True):
     """Node after node is restarted in order, `batch` at once, each down for `down_s`, the next ones `pause_s` later."""
 
-    batch: Count = 1
-    down_s: Seconds = 1.0
-    pause_s: Seconds = 3.0
+    batch: Annotated[Count, Meta(description="How many at once.")] = 1
+    down_s: Annotated[Seconds, Meta(description="How long each is down.")] = 1.0
+    pause_s: Annotated[Seconds, Meta(description="From one batch to the next.")] = 3.0
 
 
 class LyingDisk(Hitting, frozen=True, forbid_unknown_fields=True, tag="lying-disk", kw_only=True):
@@ -85,7 +90,7 @@ class LyingDisk(Hitting, frozen=True, forbid_unknown_fields=True, tag="lying-dis
 class BitRot(Hitting, frozen=True, forbid_unknown_fields=True, tag="bit-rot", kw_only=True):
     """Machines lose power; when they are back, a value on each of their disks is another one."""
 
-    restart_after_s: Seconds = 1.0
+    restart_after_s: Annotated[Seconds, Meta(description="How long the machine is off.")] = 1.0
 
 
 class FullDisk(Hitting, frozen=True, forbid_unknown_fields=True, tag="full-disk", kw_only=True):
@@ -97,15 +102,15 @@ class FullDisk(Hitting, frozen=True, forbid_unknown_fields=True, tag="full-disk"
 class SlowDisk(Hitting, frozen=True, forbid_unknown_fields=True, tag="slow-disk", kw_only=True):
     """A commit takes as long as `commit` draws, for `lasts_s`."""
 
-    commit: Law
+    commit: Annotated[Law, Meta(description="How long a commit takes.")]
     lasts_s: Lasts = 30.0
 
 
 class Rollback(Hitting, frozen=True, forbid_unknown_fields=True, tag="rollback", kw_only=True):
     """Disks go back to what they held at `at_s`: `after_s` later the machine stops, and comes back with that after `down_s`."""
 
-    after_s: Seconds = 20.0
-    down_s: Seconds = 2.0
+    after_s: Annotated[Seconds, Meta(description="How far it goes back.")] = 20.0
+    down_s: Annotated[Seconds, Meta(description="How long the machine is off.")] = 2.0
 
 
 class CopiedDisk(Hitting, frozen=True, forbid_unknown_fields=True, tag="copied-disk", kw_only=True):
@@ -120,7 +125,7 @@ class CopiedDisk(Hitting, frozen=True, forbid_unknown_fields=True, tag="copied-d
 class ClockJump(Hitting, frozen=True, forbid_unknown_fields=True, tag="clock-jump", kw_only=True):
     """Wall clocks are set by `by_s`, forward or back. A process reads its wall clock only at its start, as the runtime does."""
 
-    by_s: SignedSeconds
+    by_s: Annotated[SignedSeconds, Meta(description="Below 0: back.")]
     restart: Annotated[bool, Meta(description="Whether the process starts again, and so finds out.")] = True
 
 
@@ -130,10 +135,10 @@ class Loss(Hitting, frozen=True, forbid_unknown_fields=True, tag="loss", kw_only
     lasts_s: Lasts = 60.0
     loss: Annotated[Share, Meta(description="1: a cut.")] = 1.0
     direction: Annotated[Direction, Meta(description="Into the nodes, out of them, or both.")] = "both"
-    plane: Plane = "all"
+    plane: Annotated[Plane, Meta(description="Which traffic.")] = "all"
     towards: Annotated[tuple[Index, ...] | None, Meta(description="Only to and from these; None: all.")] = None
     on_s: Annotated[Span | None, Meta(description="Flip-flop: so long on, then `off_s` off, again and again.")] = None
-    off_s: Span = 20.0
+    off_s: Annotated[Span, Meta(description="Of the flip-flop.")] = 20.0
 
 
 class ResetStreams(Hitting, frozen=True, forbid_unknown_fields=True, tag="reset-streams", kw_only=True):
@@ -143,12 +148,13 @@ class ResetStreams(Hitting, frozen=True, forbid_unknown_fields=True, tag="reset-
 class Slow(Hitting, frozen=True, forbid_unknown_fields=True, tag="slow", kw_only=True):
     """Machines stand still and go on, again and again, for `lasts_s` (Lifeguard §5.1's block D, run I).
 
-    `gate`: before each send and after each receive, while timers go on. `freeze`: the whole process, as by SIGSTOP.
+    `gate`: before each send and after each receive, while timers go on. `freeze`: the whole process, as by SIGSTOP. A
+    machine that is slow already is left as it is.
     """
 
     blocked: Annotated[Law, Meta(description="How long a machine stands still.")]
     running: Annotated[Law | None, Meta(description="How long it runs in between; None: it stands still once.")] = None
-    mode: Literal["gate", "freeze"] = "gate"
+    mode: Annotated[Literal["gate", "freeze"], Meta(description="What stands still.")] = "gate"
     lasts_s: Lasts = 60.0
     stagger_s: Annotated[Seconds, Meta(description="Each begins up to so much later, by lot; 0: all together.")] = 0.0
 
@@ -157,7 +163,9 @@ class Throttle(Hitting, frozen=True, forbid_unknown_fields=True, tag="throttle",
     """A machine has a share of a processor: each event costs `event_s` / `cpu_share`, and the others queue up."""
 
     event_s: Annotated[Span, Meta(description="What an event costs on a whole processor.")] = 0.0002
-    cpu_share: Annotated[float, Meta(gt=0.0, le=1.0)] = 0.05
+    cpu_share: Annotated[
+        Annotated[float, Meta(gt=0.0, le=1.0)], Meta(description="The machine's share of a processor.")
+    ] = 0.05
     lasts_s: Lasts = 60.0
 
 
@@ -170,8 +178,8 @@ class Churn(Hitting, frozen=True, forbid_unknown_fields=True, tag="churn", kw_on
     sessions: Annotated[Law, Meta(description="How long a node is up.")]
     absences: Annotated[Law | None, Meta(description="How long it is down.")] = None
     arrivals_per_s: Annotated[Rate | None, Meta(description="Comebacks in all, of whoever is down, by lot.")] = None
-    lost_disk: bool = False
-    silent: bool = True
+    lost_disk: Annotated[bool, Meta(description="Whether a comeback is a new machine under the old name.")] = False
+    silent: Annotated[bool, Meta(description="As of a crash.")] = True
     lasts_s: Lasts = 120.0
 
 
@@ -180,7 +188,7 @@ class ChurnTrace(Happening, frozen=True, forbid_unknown_fields=True, tag="churn-
 
     file: Annotated[str, Meta(description="Its path, from the scenario's own folder.")]
     lasts_s: Annotated[Seconds, Meta(description="Lines later than this are an error; then all come back.")]
-    silent: bool = True
+    silent: Annotated[bool, Meta(description="As of a crash.")] = True
 
 
 HittingFault = (

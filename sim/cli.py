@@ -19,6 +19,7 @@ from mesh.errors import UsageError
 from sim.library import load, packaged
 from sim.report import Report, as_json, show
 from sim.run import resized, run
+from sim.schema import as_markdown, as_text, scenario_schema
 from sim.sweep import sweep
 
 app = App(name="mesh-sim", help="Run real peers in virtual time.", version_flags=())
@@ -75,6 +76,20 @@ def list_scenarios() -> int:
         scenario = load(name)
         table.add_row(name, str(scenario.nodes), f"{scenario.seconds:g}", scenario.about)
     Console().print(table)
+    return 0
+
+
+@app.command
+def schema(*, markdown: Annotated[bool, Parameter(negative=())] = False) -> int:
+    """Print the JSON schema of a scenario, for editors and other programs.
+
+    Parameters
+    ----------
+    markdown
+        Print the page of all fields for people instead.
+    """
+    made = scenario_schema()
+    print(as_markdown(made) if markdown else as_text(made), end="")  # noqa: T201  (printing is this command's work)
     return 0
 
 

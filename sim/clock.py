@@ -16,7 +16,7 @@ from sim.quantities import Seconds
 class ClockModel(Struct, frozen=True, forbid_unknown_fields=True):
     """Each machine's clock is ahead of the slowest by up to `offset_s_max`, evenly spread, and has a pace of its own."""
 
-    offset_s_max: Seconds = 0.05
+    offset_s_max: Annotated[Seconds, Meta(description="How far clocks are apart at the beginning.")] = 0.05
     drift_ppm_max: Annotated[
         float, Meta(ge=0.0, le=100_000.0, description="Paces differ by up to so many parts per million, either way.")
     ] = 0.0

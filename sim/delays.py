@@ -29,7 +29,7 @@ class _DelayModel(Struct, frozen=True, forbid_unknown_fields=True, tag_field="mo
 class OneWay(_DelayModel, frozen=True, forbid_unknown_fields=True, tag="one-way", kw_only=True):
     """One way through the network is drawn from a law."""
 
-    law: Law
+    law: Annotated[Law, Meta(description="How long one way takes.")]
     each: Annotated[
         Literal["message", "link"],
         Meta(description="Drawn for each message, or once for each pair of nodes and the same both ways."),
@@ -58,9 +58,9 @@ class Geographic(_DelayModel, frozen=True, forbid_unknown_fields=True, tag="geog
         Annotated[tuple[Site, ...], Meta(min_length=1)] | None,
         Meta(description="None: nineteen cities all over the world."),
     ] = None
-    base_rtt_s: Seconds = 0.004
+    base_rtt_s: Annotated[Seconds, Meta(description="What every round trip between cities costs.")] = 0.004
     km_per_s: Annotated[Positive, Meta(description="75 km in each millisecond of a round trip.")] = 75_000.0
-    inside_rtt_s: Seconds = 0.001
+    inside_rtt_s: Annotated[Seconds, Meta(description="A round trip inside one city.")] = 0.001
     jitter: Annotated[Share, Meta(description=JITTER)] = 0.15
 
 
@@ -68,7 +68,7 @@ class RttFile(_DelayModel, frozen=True, forbid_unknown_fields=True, tag="file", 
     """Round trips from a file: lines `i j rtt`, or a full matrix as text or CSV. Every node stands at a host, drawn by lot."""
 
     file: Annotated[str, Meta(description="Its path, from the scenario's own folder.")]
-    unit: Literal["s", "ms", "us"] = "ms"
+    unit: Annotated[Literal["s", "ms", "us"], Meta(description="What 1 in the file means.")] = "ms"
     jitter: Annotated[Share, Meta(description=JITTER)] = 0.0
 
 

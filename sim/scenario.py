@@ -22,8 +22,8 @@ from sim.quantities import ByteRate, Bytes, Count, Rate, Seconds, Share
 class StartModel(Struct, frozen=True, forbid_unknown_fields=True):
     """How the mesh begins: when nodes start, and how many of the first are everybody's seeds."""
 
-    spread_s: Seconds = 2.0
-    seeds: Count = 3
+    spread_s: Annotated[Seconds, Meta(description="Nodes start within so long, evenly spread by lot.")] = 2.0
+    seeds: Annotated[Count, Meta(description="So many nodes, the first, are everybody's seeds.")] = 3
 
 
 class NetworkModel(Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,43 +58,51 @@ class NetworkModel(Struct, frozen=True, forbid_unknown_fields=True):
 class DiskModel(Struct, frozen=True, forbid_unknown_fields=True):
     """A commit takes `store_s` plus an exponential with mean `store_jitter_s`; the soft disk syncs after `lazy_s`."""
 
-    store_s: Seconds = 0.001
-    store_jitter_s: Seconds = 0.001
-    lazy_s: Seconds = 2.0
+    store_s: Annotated[Seconds, Meta(description="The least that a commit takes.")] = 0.001
+    store_jitter_s: Annotated[Seconds, Meta(description="Mean of an exponential that is added.")] = 0.001
+    lazy_s: Annotated[Seconds, Meta(description="A power cut takes back so much of the soft disk.")] = 2.0
 
 
 class Workload(Struct, frozen=True, forbid_unknown_fields=True):
     """What people and units do until `settle_s` before the end."""
 
-    writes_per_s: Rate = 2.0  # Of the whole mesh: configuration is rare.
-    keys: Count = 200  # How many records are written to: few keys make conflicts.
-    publish_interval_s: Annotated[float, Meta(gt=0.0)] = 10.0  # Of each node's board.
-    from_s: Seconds = 5.0
-    settle_s: Seconds = 30.0
+    writes_per_s: Annotated[Rate, Meta(description="Writes of the whole mesh: configuration is rare.")] = 2.0
+    keys: Annotated[Count, Meta(description="How many records are written to: few keys make conflicts.")] = 200
+    publish_interval_s: Annotated[
+        Annotated[float, Meta(gt=0.0)], Meta(description="How often each node's board changes.")
+    ] = 10.0
+    from_s: Annotated[Seconds, Meta(description="When people begin to write.")] = 5.0
+    settle_s: Annotated[
+        Seconds, Meta(description="The silence at the end, after the last write and the last fault.")
+    ] = 30.0
 
 
 class Checks(Struct, frozen=True, forbid_unknown_fields=True):
     """Every `every`-th event of the mesh its peer is checked; at the end there are `grace_s` to converge."""
 
-    every: Count = 500
-    grace_s: Seconds = 30.0
+    every: Annotated[Count, Meta(description="Every so many events of the mesh a peer checks itself.")] = 500
+    grace_s: Annotated[Seconds, Meta(description="So long after the end the mesh may take to converge.")] = 30.0
 
 
 class Scenario(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Everything about a run but its seed. Times are virtual seconds."""
 
-    name: str = ""
-    about: str
-    nodes: Annotated[int, Meta(ge=1, le=20_000)] = 100
-    seconds: Annotated[float, Meta(gt=0.0, le=1e7)] = 300.0
-    start: StartModel = StartModel()
-    network: NetworkModel = NetworkModel()
-    disk: DiskModel = DiskModel()
-    clock: ClockModel = ClockModel()
-    gossip: GossipConfig = GossipConfig()
-    workload: Workload = Workload()
-    checks: Checks = Checks()
-    faults: tuple[Fault, ...] = ()
+    name: Annotated[str, Meta(description="The name of its file, whatever stands here.")] = ""
+    about: Annotated[str, Meta(description="What happens, in a sentence.")]
+    nodes: Annotated[Annotated[int, Meta(ge=1, le=20_000)], Meta(description="How many machines.")] = 100
+    seconds: Annotated[Annotated[float, Meta(gt=0.0, le=1e7)], Meta(description="How long, in virtual seconds.")] = (
+        300.0
+    )
+    start: Annotated[StartModel, Meta(description="How it begins.")] = StartModel()
+    network: Annotated[NetworkModel, Meta(description="What lies between nodes.")] = NetworkModel()
+    disk: Annotated[DiskModel, Meta(description="Every machine's disks.")] = DiskModel()
+    clock: Annotated[ClockModel, Meta(description="Every machine's clock.")] = ClockModel()
+    gossip: Annotated[
+        GossipConfig, Meta(description="The knobs of every peer, as in a node's own configuration (mesh/config.py).")
+    ] = GossipConfig()
+    workload: Annotated[Workload, Meta(description="What people and units do.")] = Workload()
+    checks: Annotated[Checks, Meta(description="How closely it is looked at.")] = Checks()
+    faults: Annotated[tuple[Fault, ...], Meta(description="What breaks, and when.")] = ()
 
 
 def read_scenario(raw: object, source: str) -> Scenario:

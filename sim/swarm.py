@@ -61,7 +61,7 @@ def swarm(seed: int) -> Scenario:
         clock=ClockModel(rng.choice((0.0, 0.05, 2.0)), rng.choice((0.0, 0.0, 100.0)), epoch_s=1e6),
         gossip=GossipConfig(),
         workload=_workload(rng),
-        checks=Checks(every=20, grace_s=120.0),
+        checks=Checks(every=100, grace_s=120.0),
         faults=faults,
     )
 

@@ -1,0 +1,51 @@
+"""Who stands behind a translator dials out, is answered, and is not dialled."""
+
+from random import Random
+
+from mesh.events import DialFailed
+from sim.nat import Nat, Translators
+from sim.network import Network
+from sim.scenario import NetworkModel
+from sim.streams import Streams
+from sim.world import World
+from tests.sim.station import Listener, parcel
+
+
+def test_a_share_is_hidden_and_seeds_never_are() -> None:
+    hidden = Translators(Nat(share=0.5), range(3, 23), Random(1)).hidden
+    assert len(hidden) == 10
+    assert min(hidden) >= 3
+
+
+def test_an_answer_gets_in_while_the_mapping_lasts() -> None:
+    translators = Translators(Nat(share=1.0, mapping_s=30.0), range(5, 7), Random(1))
+    assert not translators.admits(0, 5, 1.0)
+    assert translators.admits(5, 0, 2.0)
+    assert [translators.admits(0, 5, now) for now in (2.1, 32.0, 32.1)] == [True, True, False]
+    assert not translators.admits(1, 5, 3.0)
+
+
+def test_two_hidden_nodes_meet_once_both_have_sent() -> None:
+    translators = Translators(Nat(share=1.0), range(5, 7), Random(1))
+    assert [translators.admits(5, 6, 1.0), translators.admits(6, 5, 1.1), translators.admits(5, 6, 1.2)] == [
+        False,
+        True,
+        True,
+    ]
+
+
+def test_a_hidden_node_dials_and_is_not_dialled() -> None:
+    world, seed, hidden = World(), Listener(0), Listener(1)
+    network = Network(world, NetworkModel(loss=0, nat=Nat(share=1.0)), Random(1), nodes=2, seeds=1)
+    streams = Streams(network)
+    for station in (seed, hidden):
+        network.attach(station)
+    network.send(seed, hidden.address, parcel())
+    streams.dial(seed, hidden.address)
+    world.run(10.0)
+    assert (seed.heard, hidden.got) == ([DialFailed(hidden.address, "no answer within 3 s")], [])
+    streams.dial(hidden, seed.address)
+    world.run(20.0)
+    streams.send(seed, hidden.address, parcel("back"))
+    world.run(21.0)
+    assert (hidden.kinds(), hidden.got) == (["Connected"], ["back"])

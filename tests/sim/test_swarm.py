@@ -1,0 +1,50 @@
+"""A swarm's scenarios are the same for ever, differ from each other, and ask for what the checks promise."""
+
+import itertools
+from collections import Counter
+
+import msgspec
+import pytest
+
+from sim.breakage import Fault, Partition, end_of
+from sim.library import load
+from sim.run import run
+from sim.scenario import Scenario, check_scenario
+from sim.swarm import KINDS, SETTLE_S, swarm
+
+SEEDS = range(1, 301)
+
+
+def test_every_scenario_makes_sense_and_ends_with_silence() -> None:
+    for seed in SEEDS:
+        made = swarm(seed)
+        check_scenario(made, made.name)
+        assert all(end_of(fault, made.nodes) + SETTLE_S <= made.seconds for fault in made.faults)
+
+
+def test_a_seed_is_one_scenario_and_survives_a_file() -> None:
+    for seed in (1, 2, 3):
+        assert swarm(seed) == swarm(seed) == msgspec.convert(msgspec.to_builtins(swarm(seed)), Scenario)
+        assert msgspec.structs.replace(load(f"swarm:{seed}"), name="") == msgspec.structs.replace(swarm(seed), name="")
+
+
+def test_all_kinds_of_faults_come_and_most_are_left_out_of_each() -> None:
+    kinds: Counter[type[Fault]] = Counter(
+        kind for seed in SEEDS for kind in {type(fault) for fault in swarm(seed).faults}
+    )
+    assert len(kinds) >= len(KINDS)
+    assert max(kinds.values()) < len(SEEDS) / 2
+    assert min(kinds.values()) >= 5
+
+
+def test_one_cut_ends_before_the_next_begins() -> None:
+    for seed in SEEDS:
+        made = swarm(seed)
+        cuts = [fault for fault in made.faults if isinstance(fault, Partition)]
+        assert all(end_of(one, made.nodes) <= other.at_s for one, other in itertools.pairwise(cuts))
+
+
+@pytest.mark.parametrize("seed", [5, 9, 14])
+def test_a_swarm_keeps_the_meshs_promises(seed: int) -> None:
+    report = run(swarm(seed), seed)
+    assert report.passed, report.failures
