@@ -81,22 +81,22 @@ class LedgerDisk:
         life, orders = work
         if life != self._life:
             return
-        self._working = False
-        if self.full:
+        self._working, full = False, self.full
+        if full:
             orders += self._waiting
             self._waiting.clear()
         elif not self.lying:
             for order in orders:
                 self.replica.write(order.writes)
         for order in orders:
-            self._answer(order)
-            if life != self._life:
-                return
+            if life == self._life:
+                self._answer(order, full)
         if self._waiting and not self._working:
             self._begin()
 
-    def _answer(self, order: _Order) -> None:
-        if not self.full:
+    @staticmethod
+    def _answer(order: _Order, full: bool) -> None:
+        if not full:
             order.done(order.ticket)
         elif order.failed is not None:
             order.failed(order.ticket, FULL)

@@ -14,7 +14,7 @@ from sim.capacity import Lines
 from sim.delays import compile_delays, local
 from sim.losses import BurstLoss, Rules, chance_of
 from sim.nat import Translators
-from sim.parcel import Parcel
+from sim.parcel import Datagram, Parcel
 from sim.scenario import NetworkModel
 from sim.traffic import Traffic
 from sim.world import World
@@ -40,7 +40,7 @@ class Station(Protocol):
         """Whether its process runs and takes part in a handshake now."""
         ...
 
-    def receive(self, parcel: Parcel) -> None:
+    def receive(self, datagram: Datagram) -> None:
         """A datagram arrived."""
 
     def read(self, parcel: Parcel) -> None:
@@ -120,10 +120,13 @@ class Network:
         """One way through the network, in seconds."""
         return self._delay(source.index, target.index)
 
-    def send(self, source: Station, at: Address, parcel: Parcel) -> None:
+    def send(self, source: Station, at: Address, parcel: Datagram) -> None:
         """Send a datagram. The caller has made sure that it fits."""
         size = parcel.size + DATAGRAM_OVERHEAD_BYTES
-        self.traffic.sent(parcel.kind, size)
+        if isinstance(parcel, Parcel):
+            self.traffic.sent(parcel.kind, size)
+        else:
+            self.traffic.sent_together(parcel.parcels, DATAGRAM_OVERHEAD_BYTES)
         target = self.find(at)
         if target is None or self.separated(source, target):
             self.traffic.dropped("cut")
@@ -172,7 +175,7 @@ class Network:
             return "rule"
         return ""
 
-    def _deliver(self, source: Station, target: Station, parcel: Parcel) -> None:
+    def _deliver(self, source: Station, target: Station, parcel: Datagram) -> None:
         when = self.world.now + self._delay(source.index, target.index)
         if self.rng.random() < self.model.reordered:
             when += self.model.reordered_s
@@ -186,7 +189,7 @@ class Network:
         else:
             self.world.at(when + wait, self._arrive, (target, parcel))
 
-    def _arrive(self, order: tuple[Station, Parcel]) -> None:
+    def _arrive(self, order: tuple[Station, Datagram]) -> None:
         """A datagram stands before the last line."""
         target, parcel = order
         assert self._lines is not None

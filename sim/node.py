@@ -36,7 +36,7 @@ from sim.clock import made_clock
 from sim.disk import LedgerDisk, SoftDisk, copy_of
 from sim.metrics import Metrics
 from sim.network import BODY_BYTES_MAX, PORT, Network
-from sim.parcel import Parcel, Wrapping
+from sim.parcel import Bundle, Datagram, Parcel, Wrapping, bundles
 from sim.scenario import Scenario
 from sim.slowness import Hindrance, Outgoing
 from sim.streams import Streams
@@ -80,6 +80,7 @@ class Node:
         "_around",
         "_hindrance",
         "_identity",
+        "_outgoing",
         "_soft",
         "_ticks",
         "_trust",
@@ -114,6 +115,7 @@ class Node:
         self.peer: Peer | None = None
         self.up, self.powered, self.life, self.started_at = False, True, 0, inf
         self._hindrance: Hindrance | None = None
+        self._outgoing: dict[Address, list[Parcel]] = {}
         self._wake_at, self._woken_at, self._ticks = inf, -inf, 0
 
     def start(self) -> None:
@@ -189,12 +191,15 @@ class Node:
         self._soft.restore(snapshot.soft)
         self._around.metrics.journal.forget(self.index)
 
-    def receive(self, parcel: Parcel) -> None:
+    def receive(self, datagram: Datagram) -> None:
         """A datagram arrived. A machine that is off hears nothing."""
         if self.peer is None:
             self._around.network.traffic.dropped("down")
-        elif self._hindrance is None or not self._hindrance.holds(parcel, True):
-            self.take(parcel)
+        elif isinstance(datagram, Bundle):
+            for parcel in datagram.parcels:
+                self.receive(parcel)
+        elif self._hindrance is None or not self._hindrance.holds(datagram, True):
+            self.take(datagram)
 
     def read(self, parcel: Parcel) -> None:
         """A frame arrived over a stream."""
@@ -236,6 +241,7 @@ class Node:
     def let_go(self, effect: Outgoing) -> None:
         """Carry out an effect on the network that had to wait."""
         self._send_off(effect)
+        self._post()
 
     def _stored(self, ticket: int) -> None:
         self.tell(Stored(ticket))
@@ -254,6 +260,8 @@ class Node:
             ) from error
         for effect in effects:
             self._carry_out(effect)
+        if self._outgoing:
+            self._post()
         self._sleep()
 
     def _carry_out(self, effect: Effect) -> None:
@@ -282,7 +290,7 @@ class Node:
                 parcel = self._wrapping.wrap(message)
                 around.trace.note(around.world.now, self.name, f"> {at.host} {parcel.label}")
                 if parcel.size <= BODY_BYTES_MAX:
-                    around.network.send(self, at, parcel)
+                    self._outgoing.setdefault(at, []).append(parcel)
                 else:
                     around.streams.send(self, at, parcel)
             case Stream(_, at, message):
@@ -292,6 +300,13 @@ class Node:
             case Dial(at):
                 around.streams.dial(self, at)
                 around.trace.note(around.world.now, self.name, describe_effect(effect))
+
+    def _post(self) -> None:
+        """Send what is for one peer in as few datagrams as it fits, as the runtime's loop does."""
+        outgoing, self._outgoing = self._outgoing, {}
+        for at, parcels in outgoing.items():
+            for datagram in bundles(parcels, BODY_BYTES_MAX) if len(parcels) > 1 else parcels:
+                self._around.network.send(self, at, datagram)
 
     def _sleep(self) -> None:
         """See to it that the peer is woken at its deadline. An entry that comes too early sleeps on."""

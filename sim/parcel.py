@@ -24,6 +24,32 @@ class Parcel:
         self.received = Received(sender, at, message)
 
 
+class Bundle:
+    """Several messages to one peer in one datagram, as the runtime coalesces them: they arrive together, or none does."""
+
+    __slots__ = ("parcels", "size")
+
+    def __init__(self, parcels: list[Parcel]) -> None:
+        self.parcels = parcels
+        self.size = sum(parcel.size for parcel in parcels)
+
+
+Datagram = Parcel | Bundle
+
+
+def bundles(parcels: list[Parcel], size_max: int) -> list[Datagram]:
+    """As few datagrams as parcels fit in their order, each of at most `size_max` bytes; none of the parcels is larger."""
+    packed: list[list[Parcel]] = []
+    room = 0
+    for parcel in parcels:
+        if parcel.size > room:
+            packed.append([])
+            room = size_max
+        packed[-1].append(parcel)
+        room -= parcel.size
+    return [pack[0] if len(pack) == 1 else Bundle(pack) for pack in packed]
+
+
 class Wrapping:
     """Makes one node's parcels. A message that is sent to several peers in a row becomes one parcel."""
 

@@ -86,7 +86,7 @@ class Streams:
             return
         self._dialling[attempt] = None
         target = network.find(at)
-        took = self._handshake_s(source, target) if target is not None else 0.0
+        took = min(self._handshake_s(source, target), network.model.dial_timeout_s) if target is not None else 0.0
         network.world.at(network.world.now + took, self._answer, (source, at, network.world.now, attempt))
 
     def hangup(self, source: Station, to: bytes) -> None:
@@ -165,11 +165,8 @@ class Streams:
     def _handshake_s(self, source: Station, target: Station) -> float:
         """How long until a stream is open, with what is lost on the way."""
         ends = ((source, target), (target, source))
-        return sum(
-            min(self._resends_s(*ends[step % 2], 0), self._network.model.dial_timeout_s)
-            + self._network.delay(*ends[step % 2])
-            for step in range(HANDSHAKE_DELAYS)
-        )
+        steps = [ends[step % 2] for step in range(HANDSHAKE_DELAYS)]
+        return sum(self._resends_s(*step, 0) + self._network.delay(*step) for step in steps)
 
     def _arrive(self, order: tuple[Link, int, Parcel]) -> None:
         link, side, parcel = order
@@ -208,7 +205,7 @@ class Streams:
         source, at, since, attempt = order
         target, network = self._network.find(at), self._network
         reached = target is not None and target.powered and network.admits_streams(source, target)
-        too_late = network.world.now - since > network.model.dial_timeout_s
+        too_late = network.world.now >= since + network.model.dial_timeout_s
         if target is not None and target is not source and target.answers and reached and not too_late:
             self._established(source, target, attempt)
             return

@@ -3,7 +3,11 @@
 Invariant: every parcel that was handed to the network is counted once under its kind, whatever became of it.
 """
 
+from collections.abc import Sequence
+
 from msgspec import Struct
+
+from sim.parcel import Parcel
 
 
 class Kind(Struct):
@@ -34,6 +38,12 @@ class Traffic:
             row = self.kinds[kind] = Kind()
         row.messages += 1
         row.bytes += size
+
+    def sent_together(self, parcels: Sequence[Parcel], overhead: int) -> None:
+        """Messages were sent in one datagram; its overhead counts for the first."""
+        for parcel in parcels:
+            self.sent(parcel.kind, parcel.size + overhead)
+            overhead = 0
 
     def dropped(self, reason: str, count: int = 1) -> None:
         """Messages will not arrive."""

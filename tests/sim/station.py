@@ -9,7 +9,7 @@ from mesh.events import Connected, DialFailed, Disconnected
 from mesh.ids import Address, NodeId
 from mesh.messages import Gossip
 from sim.network import PORT
-from sim.parcel import Parcel
+from sim.parcel import Bundle, Datagram, Parcel
 
 
 class Listener:
@@ -28,11 +28,14 @@ class Listener:
         """It answers whenever it is up."""
         return self.up
 
-    def receive(self, parcel: Parcel) -> None:
+    def receive(self, datagram: Datagram) -> None:
+        """Keep what is in a datagram."""
+        for parcel in datagram.parcels if isinstance(datagram, Bundle) else [datagram]:
+            self.read(parcel)
+
+    def read(self, parcel: Parcel) -> None:
         """Keep a parcel."""
         self.got.append(parcel.label)
-
-    read = receive
 
     def connection(self, event: Connected | Disconnected | DialFailed) -> None:
         """Keep what became of a stream."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from random import Random
 
 from mesh.crdt.replica import Table, Write
-from sim.disk import LedgerDisk, SoftDisk
+from sim.disk import LedgerDisk, SoftDisk, copy_of
 from sim.scenario import DiskModel
 from sim.world import World
 from tests.crdt.replica_contract import ReplicaContract, WritableReplica
@@ -29,7 +29,7 @@ class TestSimulatedDisk(ReplicaContract):
         yield ledger_disk()[1].replica
 
 
-def test_tickets_are_stored_one_after_the_other() -> None:
+def test_a_ticket_that_comes_during_a_commit_waits_for_the_next() -> None:
     world, disk = ledger_disk()
     done: list[tuple[int, float]] = []
     for ticket in (1, 2):
@@ -92,3 +92,42 @@ def test_what_the_soft_disk_wrote_now_is_there_after_a_power_cut() -> None:
     disk.write_now((row(b"b"),))
     disk.cut_power()
     assert (disk.read_row(Table.META, b"a"), disk.read_row(Table.META, b"b")) == (b"v", b"v")
+
+
+def test_tickets_that_come_during_a_commit_share_the_next_one() -> None:
+    world, disk = ledger_disk()
+    done: list[tuple[int, float]] = []
+    for ticket in (1, 2, 3):
+        disk.store(ticket, (row(bytes([ticket])),), lambda ticket: done.append((ticket, world.now)))
+    world.run(10)
+    assert done == [(1, 1.0), (2, 2.0), (3, 2.0)]
+
+
+def test_a_full_disk_fails_what_it_has_and_what_was_asked_before_that_was_heard() -> None:
+    world, disk = ledger_disk()
+    said: list[str] = []
+
+    def failed(ticket: int, reason: str) -> None:
+        said.append(f"failed {ticket}")
+        if ticket == 1:
+            disk.store(3, (row(b"c"),), lambda ticket: said.append(f"done {ticket}"), failed)
+            disk.full = False
+
+    disk.full = True
+    for ticket in (1, 2):
+        disk.store(ticket, (row(bytes([ticket])),), lambda ticket: said.append(f"done {ticket}"), failed)
+    world.run(10)
+    assert said == ["failed 1", "failed 2", "done 3"]
+    assert [disk.replica.get(Table.META, key) for key in (b"\x01", b"\x02", b"c")] == [None, None, b"v"]
+
+
+def test_a_copy_is_another_disk_with_the_same_rows() -> None:
+    world, disk = ledger_disk()
+    disk.store(1, (row(b"a"),), lambda _: None)
+    world.run(5)
+    snapshot = copy_of(disk.replica)
+    disk.store(2, (row(b"a", b"new"), row(b"b")), lambda _: None)
+    world.run(10)
+    assert (snapshot.get(Table.META, b"a"), snapshot.get(Table.META, b"b")) == (b"v", None)
+    disk.restore(snapshot)
+    assert (disk.replica.get(Table.META, b"a"), disk.replica.get(Table.META, b"b")) == (b"v", None)

@@ -75,7 +75,7 @@ def test_a_partition_heals_and_both_halves_kept_writing() -> None:
 def test_a_power_cut_loses_nothing_acknowledged(seed: int) -> None:
     crashes = [{"kind": "crash", "at_s": at, "within_s": 1, "restart_after_s": 2} for at in range(6, 22, 3)]
     work = {"writes_per_s": 50.0, "settle_s": 10}
-    report = run(scenario(seconds=35, disk={"store_jitter_s": 0.02}, workload=work, faults=crashes), seed)
+    report = run(scenario(seconds=35, disk={"store_jitter_s": 0.1}, workload=work, faults=crashes), seed)
     assert report.passed, report.failures
     assert report.metrics.writes.unreplicated == report.metrics.writes.stranded == 0
     assert report.metrics.writes.unanswered > 0  # Otherwise no power cut hit a write under way, and nothing was shown.

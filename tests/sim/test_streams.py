@@ -9,6 +9,7 @@ import pytest
 
 from mesh.events import DialFailed
 from mesh.ids import Address
+from sim.losses import Rule
 from sim.network import Network
 from sim.scenario import NetworkModel
 from sim.streams import EPHEMERAL_PORT, Streams
@@ -163,3 +164,60 @@ def test_what_waits_for_a_stream_that_never_comes_is_dropped(line: Line) -> None
     line.say("three")
     line.world.run(20)
     assert line.bob.got == ["three"]
+
+
+def test_what_is_lost_is_sent_again_and_comes_later_in_order() -> None:
+    world, ada, bob = World(), Listener(0), Listener(1)
+    model = NetworkModel(loss=0.3, delay_s=0.001, jitter_s=0, resend_s=0.2, notice_s=1e6)
+    network = Network(world, model, Random(1))
+    streams = Streams(network)
+    for station in (ada, bob):
+        network.attach(station)
+    labels = [str(number) for number in range(2_000)]
+    arrived: list[float] = []
+    for label in labels:
+        streams.send(ada, bob.address, parcel(label))
+        start = world.now
+        while not bob.got or bob.got[-1] != label:
+            world.run(world.now + 0.01)
+        arrived.append(world.now - start)
+    assert bob.got == labels
+    late = sum(took > 0.15 for took in arrived[1:])
+    assert abs(late - 2_000 * 0.3) <= 4 * (2_000 * 0.3 * 0.7) ** 0.5
+
+
+def test_a_rule_that_loses_all_breaks_streams_and_lets_datagrams_pass(line: Line) -> None:
+    line.say("before")
+    line.world.run(10)
+    line.network.rules.add(Rule(frozenset({1}), 1.0, plane="streams"))
+    line.say("lost")
+    line.world.run(30)
+    assert line.ada.kinds() == line.bob.kinds() == ["Connected", "Disconnected"]
+    line.streams.dial(line.ada, line.bob.address)
+    line.world.run(40)
+    assert line.ada.kinds()[-1] == "DialFailed"
+    for number in range(20):
+        line.network.send(line.ada, line.bob.address, parcel(f"datagram {number}"))
+    line.world.run(50)
+    assert len(line.bob.got) > 10
+
+
+def test_a_stream_whose_answers_are_lost_delivers_and_then_breaks(line: Line) -> None:
+    line.say("before")
+    line.world.run(10)
+    line.network.rules.add(Rule(frozenset({1}), 1.0, direction="out"))
+    line.say("after")
+    line.world.run(30)
+    assert line.bob.got == ["before", "after"]
+    assert line.ada.kinds() == ["Connected", "Disconnected"]
+
+
+def test_a_reset_is_heard_on_both_sides_and_a_new_stream_opens(line: Line) -> None:
+    line.say("one")
+    line.world.run(10)
+    line.streams.reset(line.bob)
+    line.world.run(20)
+    line.say("two")
+    line.world.run(30)
+    assert line.ada.kinds() == line.bob.kinds() == ["Connected", "Disconnected", "Connected"]
+    assert line.bob.got == ["one", "two"]
