@@ -1,6 +1,9 @@
 """A swarm's scenarios are the same for ever, differ from each other, and ask for what the checks promise."""
 
 import itertools
+import os
+import subprocess
+import sys
 from collections import Counter
 
 import msgspec
@@ -48,3 +51,22 @@ def test_one_cut_ends_before_the_next_begins() -> None:
 def test_a_swarm_keeps_the_meshs_promises(seed: int) -> None:
     report = run(swarm(seed), seed)
     assert report.passed, report.failures
+
+
+HASHED = """
+from sim.library import load
+from sim.run import run
+for number in (13, 38):
+    print(run(load(f"swarm:{number}"), number).trace_hash)
+"""
+
+
+def test_a_swarm_gives_one_trace_under_any_hash_seed() -> None:
+    traces = []
+    for hash_seed in ("1", "4242"):
+        environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+        command = [sys.executable, "-c", HASHED]
+        ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=120)
+        traces.append(ended.stdout.split())
+    assert traces[0] == traces[1]
+    assert len(traces[0]) == 2
