@@ -24,8 +24,9 @@ class GossipConfig(Struct, frozen=True, forbid_unknown_fields=True):
     gossip_interval_s: float = 0.2  # How often queued news leaves outside probes.
     gossip_fanout: int = 3  # To how many members each time.
     retransmit_factor: float = 4.0  # News is sent factor * ceil(log10(N + 1)) times by each member.
-    push_fanout: int = 8  # Peers to which the origin pushes a batch or a board at once (DESIGN §8: at most 8 links).
-    relay_fanout: int = 4  # Peers to which a receiver passes it on, in meshes larger than the push fan-out.
+    links_max: int = 8  # Members linked with a node (DESIGN §8); a mesh no larger is linked throughout.
+    eager_min: int = 3  # Links on which news leaves at once: two parents and a child, in the middle.
+    budget_byte_s: float = 12.5e6  # What news of ledger and boards may take of the network: 100 Mbit/s.
     sync_interval_s: float = 1.0  # At most one roster and one ledger reconciliation is begun in this time.
     redial_interval_s: float = 5.0  # One absent entry is dialled this often, for ever: a partition heals within 20 s.
     opening_s: float = 2.0  # How long a starting node asks for its own head before its first write (DESIGN §4).

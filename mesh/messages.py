@@ -22,6 +22,9 @@ BATCHES_MAX = 4_096
 CERTIFICATES_MAX = 4_096
 CERTIFICATE_BYTES_MAX = 8_192
 DIGEST_BYTES = 16
+MARK_BYTES = 8
+MARKS_MAX = 4_096
+HINTS_MAX = 4
 WANTED_MAX = 256  # Rows that a disk has damaged and that are asked for at once.
 
 Text = Annotated[str, Meta(max_length=256)]
@@ -31,6 +34,11 @@ Credit = Annotated[int, Meta(ge=0, le=CREDIT_MAX)]
 Session = Annotated[int, Meta(ge=0, lt=2**32)]
 Digest = Annotated[bytes, Meta(min_length=DIGEST_BYTES, max_length=DIGEST_BYTES)]
 Short = Annotated[bytes, Meta(min_length=SHORT_BYTES, max_length=SHORT_BYTES)]
+
+
+Mark = Annotated[bytes, Meta(min_length=MARK_BYTES, max_length=MARK_BYTES)]
+Marks = Annotated[tuple[Mark, ...], Meta(max_length=MARKS_MAX)]
+Microseconds = Annotated[int, Meta(ge=0, lt=2**32)]
 
 
 class Standing(IntEnum):
@@ -157,10 +165,14 @@ class Batches(Struct, frozen=True, array_like=True, tag=31):
 
 
 class Boards(Struct, frozen=True, array_like=True, tag=32):
-    """Signed deltas of boards. `more`: the receiver lacks others that did not fit; it may ask again."""
+    """Signed deltas of boards. `more`: the receiver lacks others that did not fit; it may ask again.
+
+    `pulled`: they answer the receiver's versions; otherwise they are news.
+    """
 
     deltas: Annotated[tuple[SignedDelta, ...], Meta(max_length=ROSTER_MAX)]
     more: bool = False
+    pulled: bool = False
 
 
 class HeadSums(Struct, frozen=True, array_like=True, tag=33):
@@ -222,9 +234,80 @@ class BucketSums(Struct, frozen=True, array_like=True, tag=42):
     reply: bool
 
 
+class Offer(Struct, frozen=True, array_like=True, tag=50):
+    """Shall we be linked? Answered with Accept or Refuse.
+
+    `near`: for the short way, which takes `rtt_us` (0: not known); otherwise so that the mesh stays in one piece. `needy`: who asks
+    has hardly any link. `eager`: it wants news at once.
+    """
+
+    near: bool
+    rtt_us: Microseconds
+    needy: bool
+    eager: bool
+
+
+class Accept(Struct, frozen=True, array_like=True, tag=51):
+    """We are linked. `eager`: news shall come at once."""
+
+    eager: bool
+
+
+class Refuse(Struct, frozen=True, array_like=True, tag=52):
+    """I have links enough."""
+
+
+class Drop(Struct, frozen=True, array_like=True, tag=53):
+    """We are not linked, or no longer."""
+
+
+class Sound(Struct, frozen=True, array_like=True, tag=54):
+    """How far are you? `linked`: the asker holds that there is a link."""
+
+    stamp: Annotated[int, Meta(ge=0, lt=2**32)]
+    linked: bool
+
+
+class Echo(Struct, frozen=True, array_like=True, tag=55):
+    """The answer to Sound, and members that are near to whoever answers."""
+
+    stamp: Annotated[int, Meta(ge=0, lt=2**32)]
+    near: Annotated[tuple[NodeId, ...], Meta(max_length=HINTS_MAX)]
+
+
+class Have(Struct, frozen=True, array_like=True, tag=56):
+    """I have these items: whoever lacks them may want them (Plumtree §3, IHAVE)."""
+
+    marks: Marks
+
+
+class Want(Struct, frozen=True, array_like=True, tag=57):
+    """Give me these items; with `graft`, from now on all news at once (Plumtree §3, GRAFT)."""
+
+    marks: Marks
+    graft: bool
+
+
+class Prune(Struct, frozen=True, array_like=True, tag=58):
+    """Others are quicker: from now on only tell me what you have (Plumtree §3, PRUNE)."""
+
+
+LinkMessage = Offer | Accept | Refuse | Drop | Sound | Echo
+SpreadMessage = Have | Want | Prune
 LedgerMessage = Heads | HeadSums | More
 BoardMessage = Versions | VersionSums
 RepairMessage = WantBatches | FoundBatches | BucketSums
 Message = (
-    Ping | Ack | PingRequest | Gossip | RosterPage | Batches | Boards | LedgerMessage | BoardMessage | RepairMessage
+    Ping
+    | Ack
+    | PingRequest
+    | Gossip
+    | RosterPage
+    | Batches
+    | Boards
+    | LedgerMessage
+    | BoardMessage
+    | LinkMessage
+    | SpreadMessage
+    | RepairMessage
 )

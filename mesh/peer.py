@@ -22,6 +22,7 @@ from mesh.effects import Effect, Emit, NotComposed, Store, StoreLazily
 from mesh.errors import MalformedMessage, StorageError
 from mesh.events import Connected, DialFailed, Disconnected, Leave, Publish, Received, Tick
 from mesh.gossip.incoming import Merged, Progress
+from mesh.gossip.links import Links
 from mesh.gossip.membership import Membership
 from mesh.gossip.posting import Posting, Rebooted
 from mesh.gossip.reconcile import Ask, Differs, OwnHead, Reconcile
@@ -31,23 +32,32 @@ from mesh.gossip.roster import Roster
 from mesh.gossip.spread import Fresh, Spread
 from mesh.ids import Address, Boot, MeshId
 from mesh.messages import (
+    Accept,
     Ack,
     Batches,
     BucketSums,
     Claim,
     Digests,
+    Drop,
+    Echo,
     FoundBatches,
     Gossip,
+    Have,
     Heads,
     HeadSums,
     More,
+    Offer,
     Ping,
     PingRequest,
+    Prune,
+    Refuse,
     RosterPage,
     SignedClaim,
+    Sound,
     Standing,
     Versions,
     VersionSums,
+    Want,
     WantBatches,
 )
 from mesh.messages import Boards as BoardsMessage
@@ -104,7 +114,8 @@ class Peer:
         self.ledger = Ledger(origin.mesh, trust, origin.ledger, origin.certificate, entropy, limits=limits)
         self._membership = Membership(self.roster, gossip, _split(rng), self.digests, now)
         self._reconcile = Reconcile(own.node, self.ledger, self.boards, gossip, _split(rng))
-        self._spread = Spread(self.roster, gossip, _split(rng), origin.ledger)
+        self.links = Links(self.roster, gossip, _split(rng), now)
+        self._spread = Spread(self.links, self.roster, gossip, _split(rng), origin.ledger)
         self._posting = Posting(origin.mesh, self.roster, self.boards, trust, now)
         self._redial = Redial(self.roster, gossip, _split(rng), now)
         self._records = Records(self.ledger, gossip, alone=not known, now=now)
@@ -193,12 +204,20 @@ class Peer:
             case Batches():
                 if not self._read_only:
                     self._on_batches(received, received.message, now, work)
-            case BoardsMessage():
+            case Offer() | Accept() | Refuse() | Drop() | Sound() | Echo():
+                work += self.links.handle(received, now)
+            case Have() | Want() | Prune():
+                work += self._spread.handle(received, now)
+            case BoardsMessage(pulled=pulled):
+                if not pulled:
+                    work += self._spread.handle(received, now)
                 work += self._posting.handle(received, now)
                 work += self._reconcile.handle(received, now)
 
     def _on_batches(self, received: Received, message: Batches, now: float, work: deque[_Said]) -> None:
         sender, batches = received.sender, message.batches
+        if not message.session:
+            work += self._spread.handle(received, now)
         merged = self.ledger.handle(Merge(sender, batches, message.certificates), now)
         work += merged
         ticket = next((said.ticket for said in merged if isinstance(said, Store)), None)
@@ -248,6 +267,8 @@ class Peer:
         """Raise AssertionError where an invariant of any core is broken."""
         self.ledger.check()
         self._membership.check()
+        self.links.check()
+        self._spread.check()
 
 
 def _complaint(event: Event, error: MalformedMessage | StorageError) -> Effect:

@@ -13,6 +13,7 @@ from mesh.crdt.fingerprint import BUCKETS, SHORT_BYTES
 from mesh.crdt.sums import Span
 from mesh.ids import Address, BatchHash, Boot, Dot, Head, NodeId, RecordId, WriterId
 from mesh.messages import (
+    Accept,
     Accusation,
     Ack,
     Batches,
@@ -21,19 +22,27 @@ from mesh.messages import (
     BucketSums,
     Claim,
     Digests,
+    Drop,
+    Echo,
     FoundBatches,
     Gossip,
+    Have,
     Heads,
     HeadSums,
     Message,
     More,
+    Offer,
     Ping,
     PingRequest,
+    Prune,
+    Refuse,
     RosterPage,
     SignedClaim,
+    Sound,
     Standing,
     Versions,
     VersionSums,
+    Want,
     WantBatches,
 )
 
@@ -78,6 +87,8 @@ allowances = st.integers(0, 16)
 grains = st.sampled_from([1, 16, 256])
 spans = st.builds(Span, grains, st.binary(max_size=8), st.just(b"") | writers, st.just(b"") | writers)
 sums = grains.flatmap(lambda of: st.binary(min_size=8 * of, max_size=8 * of))
+stamps = st.integers(0, 2**32 - 1)
+marks = _some(st.binary(min_size=8, max_size=8))
 
 MESSAGES: dict[type[Message], st.SearchStrategy[Message]] = {
     Ping: st.builds(Ping, numbers, digests, news),
@@ -91,7 +102,16 @@ MESSAGES: dict[type[Message], st.SearchStrategy[Message]] = {
     Batches: st.builds(Batches, _some(batches), _some(st.binary(max_size=99)), st.booleans(), sessions),
     Versions: st.builds(Versions, _some(st.builds(BoardVersion, nodes, boots, numbers)), st.booleans(), spans),
     VersionSums: st.builds(VersionSums, sums),
-    Boards: st.builds(Boards, _some(deltas), st.booleans()),
+    Boards: st.builds(Boards, _some(deltas), st.booleans(), st.booleans()),
+    Offer: st.builds(Offer, st.booleans(), stamps, st.booleans(), st.booleans()),
+    Accept: st.builds(Accept, st.booleans()),
+    Refuse: st.builds(Refuse),
+    Drop: st.builds(Drop),
+    Sound: st.builds(Sound, stamps, st.booleans()),
+    Echo: st.builds(Echo, stamps, st.lists(nodes, max_size=4).map(tuple)),
+    Have: st.builds(Have, marks),
+    Want: st.builds(Want, marks, st.booleans()),
+    Prune: st.builds(Prune),
     WantBatches: st.builds(WantBatches, _some(heads), _some(hashes)),
     FoundBatches: st.builds(FoundBatches, _some(batches), _some(st.binary(max_size=99))),
     BucketSums: st.builds(BucketSums, st.binary(min_size=16, max_size=16), bucket_sums, st.booleans()),

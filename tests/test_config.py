@@ -11,9 +11,9 @@ def test_nothing_said_means_the_defaults() -> None:
 
 
 def test_a_file_turns_a_knob_and_the_environment_overrules_it() -> None:
-    text = "[gossip]\nprobe_interval_s = 2\npush_fanout = 3\n"
+    text = "[gossip]\nprobe_interval_s = 2\nlinks_max = 3\n"
     found = read_config(text, {"MESH_GOSSIP__PROBE_INTERVAL_S": "5", "MESH_AT": "http://elsewhere", "HOME": "/"})
-    assert (found.gossip.probe_interval_s, found.gossip.push_fanout) == (5.0, 3)
+    assert (found.gossip.probe_interval_s, found.gossip.links_max) == (5.0, 3)
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ def test_a_file_turns_a_knob_and_the_environment_overrules_it() -> None:
     [
         ("[gossip]\nprobe_intervall_s = 2", "probe_intervall_s"),
         ("[gossip", "cannot be used"),
-        ("[gossip]\npush_fanout = 'x'", "push_fanout"),
+        ("[gossip]\nlinks_max = 'x'", "links_max"),
     ],
 )
 def test_a_mistake_is_told(text: str, told: str) -> None:

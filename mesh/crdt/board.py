@@ -125,6 +125,15 @@ class Boards:
         newer = board is None or (delta.boot, delta.version) > (board.boot, board.version)
         return newer and not self.follows(delta)
 
+    def removed_by(self, delta: Delta) -> tuple[Item, ...]:
+        """The items, now without a value, that a whole board takes away because it does not name their topics."""
+        board = self._boards.get(delta.owner)
+        if board is None or delta.start != 0 or not self.follows(delta):
+            return ()
+        kept = {item.topic: item for item in delta.items}
+        at = max((item.at for item in delta.items), default=0.0)
+        return tuple(Item(topic, None, max(at, item.at)) for topic, item in board.items.items() if topic not in kept)
+
     def merge(self, delta: Delta, signed: SignedDelta) -> StoreLazily | None:
         """Take over a delta whose signature holds. None: it was no news."""
         if not self.follows(delta):

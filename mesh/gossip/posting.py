@@ -44,7 +44,7 @@ class Posting:
             case Publish(topic, value):
                 self._set(topic, value, now)
                 return []
-            case Received(sender, _, BoardsMessage(deltas)):
+            case Received(sender, _, BoardsMessage(deltas=deltas)):
                 return self._on_deltas(sender, deltas)
             case Rebooted(boot):
                 self._publisher = Publisher(self._mesh, self._roster.me, boot, self._trust.sign, now)
@@ -82,7 +82,9 @@ class Posting:
         return self._take(delta, signed, sender)
 
     def _take(self, delta: Delta, signed: SignedDelta, source: NodeId | None) -> list[GossipEffect | Posted | Fresh]:
+        removed = self._boards.removed_by(delta)
         stored = self._boards.merge(delta, signed)
         if stored is None:
             return []
-        return [stored, Posted(delta.owner, delta.items), Fresh(signed, source)]
+        whole_of = delta.owner if delta.start == 0 else None
+        return [stored, Posted(delta.owner, (*delta.items, *removed)), Fresh(signed, source, whole_of)]

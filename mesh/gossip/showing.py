@@ -56,7 +56,7 @@ class Showing:
     def _on_versions(self, to: tuple[NodeId, Address], theirs: Versions) -> list[Stream]:
         answer = list(self._name(theirs.span, to, reply=False)) if theirs.reply else []
         deltas, more = self._lacking(theirs)
-        return [*answer, Stream(*to, Boards(deltas, more))] if deltas else answer
+        return [*answer, Stream(*to, Boards(deltas, more, pulled=True))] if deltas else answer
 
     def _on_more(self, to: tuple[NodeId, Address]) -> list[Stream]:
         digest = self._boards.digest

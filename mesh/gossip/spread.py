@@ -1,84 +1,268 @@
-"""Spread pushes what is new to peers at once, not at a tick (DESIGN §8).
+"""Spread passes on what is new at once: along few links itself, along the others its mark alone (Plumtree, Leitão et al. 2007).
 
-Invariant: a batch or delta is pushed by each peer at most once, when it first becomes durable here; what gets lost is reconcile's.
+Invariant: an item is passed on once, when it first becomes durable here; it goes to nobody who is known to have it. What still gets
+lost is reconcile's.
 """
 
+from collections.abc import Iterable
 from random import Random
 
 from msgspec import Struct
 
 from mesh.config import GossipConfig
-from mesh.crdt.batch import OpenBatch
+from mesh.crdt.batch import Batch, OpenBatch
 from mesh.crdt.board import SignedDelta
 from mesh.crdt.effects import Stocked
 from mesh.crdt.log import certificates_for
 from mesh.crdt.replica import Replica
 from mesh.effects import GossipEffect, Send, Stream
+from mesh.events import Received, Tick
+from mesh.gossip.lanes import MARK_COST_BYTES, Lane, Lanes
+from mesh.gossip.links import Links
+from mesh.gossip.recent import Item, Recent, mark_of
 from mesh.gossip.roster import Roster
+from mesh.gossip.wanted import Wanted
 from mesh.ids import NodeId
-from mesh.messages import Batches, Boards, Message
+from mesh.messages import MARKS_MAX, Batches, Boards, Drop, Have, Mark, Message, Prune, Want
 
 INLINE_BYTES = 1_000  # What fits a datagram of 1,200 bytes beside its seal.
+ANNOUNCE_BYTES = 8 * 1024  # What is larger is pulled once, and not pushed by two parents.
 PARCEL_BYTES = 256 * 1024  # One frame: small enough that a probe behind it in the stream waits milliseconds.
+EAGER_LEAST = 2  # With fewer links for news a node does not let itself be pruned.
+UNLINKED = 3  # So many members drawn by lot get the news of who has no links yet.
+PRUNE_AGAIN_S = 5.0  # A prune may get lost, and the other side may have too few others.
+
+_COUNT_MAX = INLINE_BYTES // MARK_COST_BYTES
 
 
 class Fresh(Struct, frozen=True):
-    """A board's delta that is new here; `source` is None for this node's own."""
+    """A board's delta that is new here; `source` is None for this node's own.
+
+    `whole_of`: the owner whose whole board it is, so that nobody needs an older delta; None: it is a part of a board.
+    """
 
     signed: SignedDelta
     source: NodeId | None
+    whole_of: NodeId | None = None
 
 
-SpreadEvent = Stocked | Fresh
+SpreadEvent = Stocked | Fresh | Received | Tick
 
 
 class Spread:
     """Who gets news of data from us, and how."""
 
-    def __init__(self, roster: Roster, config: GossipConfig, rng: Random, replica: Replica) -> None:
-        self._roster, self._config, self._rng, self._replica = roster, config, rng, replica
+    def __init__(self, links: Links, roster: Roster, config: GossipConfig, rng: Random, replica: Replica) -> None:
+        self._links, self._roster, self._config, self._rng, self._replica = links, roster, config, rng, replica
+        self._recent, self._wanted = Recent(), Wanted(links.table)
+        self._lanes = Lanes(config.budget_byte_s, 0.0)
 
     def deadline(self) -> float:
-        """Spread waits for nothing: it acts at once or not at all."""
-        return float("inf")
+        """When something that gathers leaves, or something that is missed is asked for."""
+        return min(self._lanes.deadline(), self._wanted.deadline())
 
     def handle(self, event: SpreadEvent, now: float) -> list[GossipEffect]:
-        """Pass on what is new."""
+        """React to one event. Of received data only that it came is taken in: whether it is news is for others to say."""
+        effects: list[GossipEffect] = []
         match event:
             case Stocked(batches, source):
-                return self._push_batches(batches, source)
-            case Fresh(signed, source):
-                return self._push(Boards((signed,)), len(signed.body), source)
+                self._on_stocked(batches, source, now)
+            case Fresh():
+                self._on_fresh(event, now)
+            case Received(sender, _, message):
+                effects += self._on_message(sender, message, now)
+            case Tick():
+                effects += self._ask(now)
+        return [*effects, *self._leave(now)]
 
-    def _push_batches(self, batches: tuple[OpenBatch, ...], source: NodeId | None) -> list[GossipEffect]:
-        effects: list[GossipEffect] = []
-        parcel: list[OpenBatch] = []
-        size = 0
-        for opened in batches:
-            if parcel and size + len(opened.batch.content) > PARCEL_BYTES:
-                effects += self._push_parcel(parcel, size, source)
-                parcel, size = [], 0
-            parcel.append(opened)
-            size += len(opened.batch.content) + len(opened.batch.signature)
-        return [*effects, *self._push_parcel(parcel, size, source)]
-
-    def _push_parcel(self, parcel: list[OpenBatch], size: int, source: NodeId | None) -> list[GossipEffect]:
+    def _on_stocked(self, batches: tuple[OpenBatch, ...], source: NodeId | None, now: float) -> None:
         with self._replica.read() as reader:
-            certificates = certificates_for(reader, parcel)
-        size += sum(map(len, certificates))
-        return self._push(Batches(tuple(opened.batch for opened in parcel), certificates), size, source)
+            certificates = [
+                certificates_for(reader, (opened,)) if opened.content.number == 1 else () for opened in batches
+            ]
+        for opened, brought in zip(batches, certificates, strict=True):
+            self._pass_on(opened.batch, brought, source, (Lane.LEDGER, None), now)
 
-    def _push(self, message: Message, size: int, source: NodeId | None) -> list[GossipEffect]:
+    def _on_fresh(self, fresh: Fresh, now: float) -> None:
+        self._pass_on(fresh.signed, (), fresh.source, (Lane.BOARD, fresh.whole_of), now)
+
+    def _pass_on(
+        self,
+        said: Batch | SignedDelta,
+        certificates: tuple[bytes, ...],
+        source: NodeId | None,
+        lane: tuple[Lane, bytes | None],
+        now: float,
+    ) -> None:
+        mark = mark_of(said)
+        pushed = source is None or self._recent.get(mark) is not None
+        item = self._recent.meet(mark, now)
+        self._recent.keep(item, said, certificates)
+        self._wanted.came(mark)
+        if source is None:
+            item.copies += 1
+        else:
+            item.holders.setdefault(source, True)
+        small = self._links.all_told
+        for node, eager in self._targets(source):
+            if node in item.holders:
+                continue
+            if small or (eager and pushed and item.size <= ANNOUNCE_BYTES):
+                self._lanes.put(lane[0], node, lane[1] or mark, item, now)
+            else:
+                self._lanes.put(Lane.MARKS, node, mark, item, now)
+        if item.size > ANNOUNCE_BYTES:
+            self._lanes.hurry(now)
+
+    def _targets(self, source: NodeId | None) -> list[tuple[NodeId, bool]]:
+        """Who hears of an item, and whether at once. In a mesh of a few the origin tells all, and nobody else does."""
+        links = self._links.table.links
+        linked = [(node, link.eager) for node, link in links.items()]
+        others = self._roster.others()
+        if self._links.all_told:
+            told = others if source is None else []
+            return [*linked, *((node, True) for node in told if node not in links)]
+        if len(linked) >= UNLINKED:
+            return linked
+        drawn = self._rng.sample(others, min(UNLINKED, len(others)))
+        return [*linked, *((node, True) for node in drawn if node not in links)]
+
+    def _on_message(self, sender: NodeId, message: Message, now: float) -> list[GossipEffect]:
+        match message:
+            case Batches(batches):
+                return self._note(sender, batches, now)
+            case Boards(deltas):
+                return self._note(sender, deltas, now)
+            case Have(marks):
+                return self._on_have(sender, marks, now)
+            case Want():
+                self._on_want(sender, message, now)
+                return []
+            case Prune():
+                link = self._links.table.links.get(sender)
+                if link is not None and self._links.table.eager_count() > EAGER_LEAST:
+                    link.eager = False
+                return []
+            case _:
+                raise AssertionError(f"{type(message).__name__} is not spread's to answer")
+
+    def _note(self, sender: NodeId, said: Iterable[Batch | SignedDelta], now: float) -> list[GossipEffect]:
+        """Take down that items came. Who is only ever the third to bring one need not bring it at once."""
+        late = False
+        for piece in said:
+            mark = mark_of(piece)
+            item = self._recent.meet(mark, now)
+            self._wanted.came(mark)
+            if not item.holders.get(sender):
+                item.copies += 1
+                late = late or item.copies > 2
+            item.holders[sender] = True
+        return self._prune(sender, now) if late else []
+
+    def _prune(self, sender: NodeId, now: float) -> list[GossipEffect]:
+        table = self._links.table
+        link = table.links.get(sender)
+        if link is None or now < link.pruned_at + PRUNE_AGAIN_S:
+            return []
+        if link.eager and table.eager_count() <= self._config.eager_min:
+            return []
+        link.eager, link.pruned_at = False, now
+        return self._send(sender, Prune())
+
+    def _on_have(self, sender: NodeId, marks: tuple[Mark, ...], now: float) -> list[GossipEffect]:
+        for mark in marks:
+            item = self._recent.get(mark)
+            if item is not None:
+                item.holders.setdefault(sender, False)
+            else:
+                self._wanted.has(mark, sender, now)
+        if sender not in self._links.table.links and not self._links.all_told:
+            return self._send(sender, Drop())
+        return []
+
+    def _on_want(self, sender: NodeId, want: Want, now: float) -> None:
+        link = self._links.table.links.get(sender)
+        if link is not None and want.graft:
+            link.eager = True
+        for mark in want.marks:
+            item = self._recent.get(mark)
+            if item is not None and item.said is not None:
+                item.holders.pop(sender, None)
+                lane = Lane.LEDGER if isinstance(item.said, Batch) else Lane.BOARD
+                self._lanes.put(lane, sender, mark, item, now)
+
+    def _ask(self, now: float) -> list[GossipEffect]:
         effects: list[GossipEffect] = []
-        for node in self._targets(source):
-            if (at := self._roster.address(node)) is not None:
-                effects.append((Send if size <= INLINE_BYTES else Stream)(node, at, message))
+        for node, marks in self._wanted.ask(now).items():
+            link = self._links.table.links.get(node)
+            if link is not None:
+                link.eager = True
+            for start in range(0, len(marks), _COUNT_MAX):
+                effects += self._send(node, Want(tuple(marks[start : start + _COUNT_MAX]), graft=link is not None))
         return effects
 
-    def _targets(self, source: NodeId | None) -> list[NodeId]:
-        """The origin pushes to `push_fanout` peers. Others pass it on only where that cannot have reached everybody."""
-        others = [node for node in self._roster.others() if node != source]
-        if source is not None and len(others) < self._config.push_fanout:
+    def _leave(self, now: float) -> list[GossipEffect]:
+        """What is due leaves, as much to one peer as possible in one message."""
+        if self._lanes.deadline() > now:
             return []
-        fanout = self._config.push_fanout if source is None else self._config.relay_fanout
-        return self._rng.sample(others, min(fanout, len(others)))
+        gathered: dict[tuple[NodeId, Lane], list[Item]] = {}
+        for lane, node, item in self._lanes.take(now):
+            if node not in item.holders:  # It may have come from there while it waited here.
+                gathered.setdefault((node, lane), []).append(item)
+        effects: list[GossipEffect] = []
+        for (node, lane), items in gathered.items():
+            if lane is Lane.MARKS:
+                effects += self._tell_marks(node, items)
+            else:
+                effects += self._give(node, items)
+        return effects
+
+    def _tell_marks(self, node: NodeId, items: list[Item]) -> list[GossipEffect]:
+        most = min(MARKS_MAX, _COUNT_MAX)
+        marks = [item.mark for item in items]
+        return [
+            effect
+            for start in range(0, len(marks), most)
+            for effect in self._send(node, Have(tuple(marks[start : start + most])))
+        ]
+
+    def _give(self, node: NodeId, items: list[Item]) -> list[GossipEffect]:
+        at = self._roster.address(node)
+        if at is None:
+            return []
+        small = [item for item in items if item.size <= INLINE_BYTES]
+        large = [item for item in items if item.size > INLINE_BYTES]
+        inline = [Send(node, at, message_of(group)) for group in groups(small, INLINE_BYTES)]
+        return [*inline, *(Stream(node, at, message_of(group)) for group in groups(large, PARCEL_BYTES))]
+
+    def _send(self, node: NodeId, message: Message) -> list[GossipEffect]:
+        at = self._roster.address(node)
+        return [Send(node, at, message)] if at is not None else []
+
+    def check(self) -> None:
+        """Raise AssertionError where an invariant is broken."""
+        self._lanes.check()
+        self._recent.check()
+        self._wanted.check()
+
+
+def groups(items: list[Item], bytes_max: int) -> list[list[Item]]:
+    """Items in order, in groups of at most so many bytes; one that is larger stands alone."""
+    found: list[list[Item]] = []
+    room = 0
+    for item in items:
+        if item.size > room:
+            found.append([])
+            room = bytes_max
+        found[-1].append(item)
+        room -= item.size
+    return found
+
+
+def message_of(items: list[Item]) -> Batches | Boards:
+    """Items of one kind as one message."""
+    batches = tuple(item.said for item in items if isinstance(item.said, Batch))
+    if not batches:
+        return Boards(tuple(item.said for item in items if isinstance(item.said, SignedDelta)))
+    certificates = dict.fromkeys(raw for item in items for raw in item.certificates)
+    return Batches(batches, tuple(certificates))

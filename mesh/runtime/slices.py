@@ -22,10 +22,10 @@ def slices(message: Message) -> Iterator[Message]:
                 yield Batches(group, certificates)
                 certificates = ()
             yield Batches(last, certificates, more, session)
-        case Boards(deltas, more) if len(deltas) > DELTAS_MAX:
+        case Boards(deltas, more, pulled) if len(deltas) > DELTAS_MAX:
             for start in range(0, len(deltas), DELTAS_MAX):
                 end = start + DELTAS_MAX
-                yield Boards(deltas[start:end], more and end >= len(deltas))
+                yield Boards(deltas[start:end], more and end >= len(deltas), pulled)
         case _:
             yield message
 

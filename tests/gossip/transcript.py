@@ -13,22 +13,31 @@ from mesh.crdt.sums import EVERYTHING, SUM_BYTES, Span
 from mesh.effects import Dial, Emit, Send, StoreLazily, Stream
 from mesh.ids import NodeId, short
 from mesh.messages import (
+    Accept,
     Accusation,
     Ack,
     Batches,
     Boards,
     Claim,
+    Drop,
+    Echo,
     Gossip,
+    Have,
     Heads,
     HeadSums,
     Message,
     More,
     Newsflash,
+    Offer,
     Ping,
     PingRequest,
+    Prune,
+    Refuse,
     RosterPage,
+    Sound,
     Versions,
     VersionSums,
+    Want,
 )
 from tests.crdt.site import MESH
 from tests.gossip.circle import NAMES, node
@@ -100,6 +109,16 @@ def said(message: Message) -> str:
             return f"batches {found} with {len(certificates)} certificates" + (", and there are more" if more else "")
         case Boards(deltas, more):
             return f"boards {len(deltas)}" + (", and there are more" if more else "")
+        case Offer(near, _, _, eager):
+            return ("near" if near else "far") + " link?" + (" eager" if eager else "")
+        case Accept(eager):
+            return "linked" + (" eagerly" if eager else "")
+        case Echo(_, near):
+            return f"echo, near are {', '.join(map(name_of, near)) or 'none'}"
+        case Have(marks) | Want(marks):
+            return f"{type(message).__name__.lower()} {', '.join(mark.hex()[:8] for mark in marks) or 'nothing'}"
+        case Refuse() | Drop() | Sound() | Prune():
+            return type(message).__name__.lower()
 
 
 def _scope(span: Span) -> str:

@@ -1,0 +1,140 @@
+"""Lanes share what a node may send: each kind of news waits in its own, and none starves another (DRR: Shreedhar & Varghese 1995).
+
+Invariant: a lane that has something to send gets its weight's share of the budget, however much waits in the others; for each peer
+at most `PEER_BYTES_MAX` wait, and of one key only the newest.
+"""
+
+from enum import IntEnum
+from math import inf
+
+from msgspec import Struct
+
+from mesh.gossip.recent import Item
+from mesh.ids import NodeId
+
+PEER_BYTES_MAX = 256 * 1024  # A peer for which more waits takes in too little; it reconciles later.
+QUANTUM_BYTES = 1_200  # Each lane's share of one round, times its weight: a datagram.
+BURST_S = 0.05  # Unused budget is kept so long.
+LEAST_WAIT_S = 0.001
+MARK_COST_BYTES = 10  # What a mark takes in a message.
+
+
+class Lane(IntEnum):
+    """The kinds of news that share the budget. Probes and news of members are few and small, and do not queue."""
+
+    LEDGER = 0
+    MARKS = 1
+    BOARD = 2
+
+
+class Pace(Struct, frozen=True):
+    """A lane's weight, and how long it gathers. `patient`: also what comes after a silence waits; otherwise that leaves at once."""
+
+    weight: int
+    window_s: float
+    patient: bool
+
+
+PACES = {
+    Lane.LEDGER: Pace(4, 0.003, patient=False),
+    Lane.MARKS: Pace(2, 0.025, patient=True),  # By then most have the item from somebody else.
+    Lane.BOARD: Pace(2, 0.008, patient=False),  # Fills a datagram at a thousand updates a second.
+}
+
+
+class Queue:
+    """What waits in one lane, in order."""
+
+    __slots__ = ("credit", "left_at", "ready_at", "waiting")
+
+    def __init__(self) -> None:
+        self.waiting: dict[tuple[NodeId, bytes], Item] = {}
+        self.ready_at, self.left_at, self.credit = inf, -inf, 0
+
+
+class Lanes:
+    """Queues of items for peers. `budget_byte_s` is what all lanes may send together, in bytes per second."""
+
+    def __init__(self, budget_byte_s: float, now: float) -> None:
+        self._budget, self._now = budget_byte_s, now
+        self._allowance = budget_byte_s * BURST_S
+        self._queues = {lane: Queue() for lane in Lane}
+        self._waiting_for: dict[NodeId, int] = {}
+
+    def deadline(self) -> float:
+        """When something may leave."""
+        return min(queue.ready_at for queue in self._queues.values())
+
+    def put(self, lane: Lane, to: NodeId, key: bytes, item: Item, now: float) -> bool:
+        """Let an item wait for its turn; it takes the place of what waits under the same key. False: there is no room."""
+        queue, size = self._queues[lane], cost(lane, item)
+        before = queue.waiting.get((to, key))
+        waiting = self._waiting_for.get(to, 0) - (cost(lane, before) if before is not None else 0)
+        if waiting + size > PEER_BYTES_MAX:
+            return False
+        if not queue.waiting:
+            pace = PACES[lane]
+            queue.ready_at = now + pace.window_s if pace.patient else max(now, queue.left_at + pace.window_s)
+        queue.waiting[to, key] = item
+        self._waiting_for[to] = waiting + size
+        return True
+
+    def hurry(self, now: float) -> None:
+        """Let the marks that wait leave now."""
+        queue = self._queues[Lane.MARKS]
+        if queue.waiting:
+            queue.ready_at = min(queue.ready_at, now)
+
+    def take(self, now: float) -> list[tuple[Lane, NodeId, Item]]:
+        """What leaves now, in order."""
+        self._allowance = min(self._budget * BURST_S, self._allowance + self._budget * max(0.0, now - self._now))
+        self._now = max(self._now, now)
+        ready = [lane for lane, queue in self._queues.items() if queue.ready_at <= now]
+        taken: list[tuple[Lane, NodeId, Item]] = []
+        while ready and self._allowance > 0:
+            ready = [lane for lane in ready if self._serve(lane, taken, now)]
+        for lane in ready:
+            self._queues[lane].ready_at = now + max(LEAST_WAIT_S, -self._allowance / self._budget)
+        return taken
+
+    def _serve(self, lane: Lane, taken: list[tuple[Lane, NodeId, Item]], now: float) -> bool:
+        """One lane's turn. Returns whether more waits."""
+        queue = self._queues[lane]
+        queue.credit += PACES[lane].weight * QUANTUM_BYTES
+        while queue.waiting and self._allowance > 0:
+            (to, key), item = next(iter(queue.waiting.items()))
+            size = cost(lane, item)
+            if size > queue.credit:
+                return True
+            del queue.waiting[to, key]
+            queue.credit -= size
+            self._allowance -= size
+            self._release(to, size)
+            taken.append((lane, to, item))
+        if queue.waiting:
+            return True
+        queue.ready_at, queue.left_at, queue.credit = inf, now, 0
+        return False
+
+    def _release(self, to: NodeId, size: int) -> None:
+        left = self._waiting_for[to] - size
+        if left:
+            self._waiting_for[to] = left
+        else:
+            del self._waiting_for[to]
+
+    def check(self) -> None:
+        """Raise AssertionError where an invariant is broken."""
+        for queue in self._queues.values():
+            assert (queue.ready_at == inf) == (not queue.waiting)
+        sizes: dict[NodeId, int] = {}
+        for lane, queue in self._queues.items():
+            for (to, _), item in queue.waiting.items():
+                sizes[to] = sizes.get(to, 0) + cost(lane, item)
+        assert sizes == self._waiting_for
+        assert all(size <= PEER_BYTES_MAX for size in sizes.values())
+
+
+def cost(lane: Lane, item: Item) -> int:
+    """The bytes that an item takes in a lane."""
+    return MARK_COST_BYTES if lane is Lane.MARKS else item.size

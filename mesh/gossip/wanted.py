@@ -1,0 +1,62 @@
+"""What is wanted: items that others have and that have not come here (Plumtree §3.3).
+
+Invariant: an item is asked for at one peer at a time, at each that has it at most once, and is forgotten when all were asked: then
+reconcile finds it.
+"""
+
+import heapq
+from math import inf
+
+from mesh.gossip.table import Table
+from mesh.ids import NodeId
+
+WANTED_MAX = 4_096
+FIRST_WAIT_S = 0.03  # The item itself is mostly under way, on a longer path or behind a disk.
+MARGIN_S = 0.02  # What an answer takes beside the round trip.
+
+
+class Wanted:
+    """Items that are missed, and who has them."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._missed: dict[bytes, list[NodeId]] = {}
+        self._due: list[tuple[float, bytes]] = []
+
+    def deadline(self) -> float:
+        """When the next item is asked for; earlier where one came meanwhile."""
+        return self._due[0][0] if self._due else inf
+
+    def has(self, mark: bytes, node: NodeId, now: float) -> None:
+        """`node` has an item that is not here."""
+        holders = self._missed.get(mark)
+        if holders is not None:
+            if node not in holders:
+                holders.append(node)
+        elif len(self._missed) < WANTED_MAX:
+            self._missed[mark] = [node]
+            heapq.heappush(self._due, (now + FIRST_WAIT_S + self._table.distance_s(node) / 2, mark))
+
+    def came(self, mark: bytes) -> None:
+        """The item is here."""
+        self._missed.pop(mark, None)
+
+    def ask(self, now: float) -> dict[NodeId, list[bytes]]:
+        """What is asked for now, and of whom: the nearest of those that have it."""
+        asked: dict[NodeId, list[bytes]] = {}
+        while self._due and self._due[0][0] <= now:
+            _, mark = heapq.heappop(self._due)
+            holders = self._missed.get(mark)
+            if not holders:
+                self._missed.pop(mark, None)
+                continue
+            node = min(holders, key=self._table.distance_s)
+            holders.remove(node)
+            asked.setdefault(node, []).append(mark)
+            heapq.heappush(self._due, (now + self._table.distance_s(node) + MARGIN_S, mark))
+        return asked
+
+    def check(self) -> None:
+        """Raise AssertionError where an invariant is broken."""
+        assert len(self._missed) <= WANTED_MAX
+        assert {mark for _, mark in self._due} >= set(self._missed)
