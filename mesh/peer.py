@@ -136,7 +136,8 @@ class Peer:
     def deadline(self) -> float:
         """When the next Tick is due."""
         cores = (self._membership, self._reconcile, self._posting, self._redial, self._records, self.ledger)
-        return min(self.scrub.deadline(), self.repair.deadline(), *(core.deadline() for core in cores))
+        others = (self.scrub, self.repair, self.links, self._spread)
+        return min(core.deadline() for core in (*cores, *others))
 
     def handle(self, event: Event, now: float) -> list[Effect]:
         """React to one event of the world, with everything that the world is asked to do."""
@@ -184,6 +185,8 @@ class Peer:
                     work += core.handle(event, now)
                 work += self.repair.handle(event, now)
                 work += self.scrub.handle(Due(), now)
+                work += self.links.handle(event, now)
+                work += self._spread.handle(event, now)
                 if now >= self.ledger.deadline():
                     work += self.ledger.handle(Retry(), now)
 
