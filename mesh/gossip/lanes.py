@@ -25,6 +25,10 @@ class Lane(IntEnum):
     LEDGER = 0
     MARKS = 1
     BOARD = 2
+    BOARD_MARKS = 3
+
+
+MARKS = (Lane.MARKS, Lane.BOARD_MARKS)
 
 
 class Pace(Struct, frozen=True):
@@ -39,6 +43,7 @@ PACES = {
     Lane.LEDGER: Pace(4, 0.003, patient=False),
     Lane.MARKS: Pace(2, 0.025, patient=True),  # By then most have the item from somebody else.
     Lane.BOARD: Pace(2, 0.008, patient=False),  # Fills a datagram at a thousand updates a second.
+    Lane.BOARD_MARKS: Pace(1, 0.2, patient=True),  # The next update follows anyway, and marks by the dozen cost little.
 }
 
 
@@ -81,9 +86,10 @@ class Lanes:
 
     def hurry(self, now: float) -> None:
         """Let the marks that wait leave now."""
-        queue = self._queues[Lane.MARKS]
-        if queue.waiting:
-            queue.ready_at = min(queue.ready_at, now)
+        for lane in MARKS:
+            queue = self._queues[lane]
+            if queue.waiting:
+                queue.ready_at = min(queue.ready_at, now)
 
     def take(self, now: float) -> list[tuple[Lane, NodeId, Item]]:
         """What leaves now, in order."""
@@ -137,4 +143,4 @@ class Lanes:
 
 def cost(lane: Lane, item: Item) -> int:
     """The bytes that an item takes in a lane."""
-    return MARK_COST_BYTES if lane is Lane.MARKS else item.size
+    return MARK_COST_BYTES if lane in MARKS else item.size

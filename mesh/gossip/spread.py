@@ -17,7 +17,7 @@ from mesh.crdt.log import certificates_for
 from mesh.crdt.replica import Replica
 from mesh.effects import GossipEffect, Send, Stream
 from mesh.events import Received, Tick
-from mesh.gossip.lanes import MARK_COST_BYTES, Lane, Lanes
+from mesh.gossip.lanes import MARK_COST_BYTES, MARKS, Lane, Lanes
 from mesh.gossip.links import Links
 from mesh.gossip.recent import Item, Recent, mark_of
 from mesh.gossip.roster import Roster
@@ -32,6 +32,7 @@ EAGER_LEAST = 2  # With fewer links for news a node does not let itself be prune
 UNLINKED = 3  # So many members drawn by lot get the news of who has no links yet.
 PRUNE_AGAIN_S = 5.0  # A prune may get lost, and the other side may have too few others.
 
+MARKS_OF = {Lane.LEDGER: Lane.MARKS, Lane.BOARD: Lane.BOARD_MARKS}
 _COUNT_MAX = INLINE_BYTES // MARK_COST_BYTES
 
 
@@ -110,7 +111,7 @@ class Spread:
             if small or (eager and pushed and item.size <= ANNOUNCE_BYTES):
                 self._lanes.put(lane[0], node, lane[1] or mark, item, now)
             else:
-                self._lanes.put(Lane.MARKS, node, mark, item, now)
+                self._lanes.put(MARKS_OF[lane[0]], node, mark, item, now)
         if item.size > ANNOUNCE_BYTES:
             self._lanes.hurry(now)
 
@@ -211,7 +212,7 @@ class Spread:
                 gathered.setdefault((node, lane), []).append(item)
         effects: list[GossipEffect] = []
         for (node, lane), items in gathered.items():
-            if lane is Lane.MARKS:
+            if lane in MARKS:
                 effects += self._tell_marks(node, items)
             else:
                 effects += self._give(node, items)
