@@ -65,10 +65,11 @@ class Lanes:
         self._allowance = budget_byte_s * BURST_S
         self._queues = {lane: Queue() for lane in Lane}
         self._waiting_for: dict[NodeId, int] = {}
+        self._ready_at = inf
 
     def deadline(self) -> float:
         """When something may leave."""
-        return min(queue.ready_at for queue in self._queues.values())
+        return self._ready_at
 
     def put(self, lane: Lane, to: NodeId, key: bytes, item: Item, now: float) -> bool:
         """Let an item wait for its turn; it takes the place of what waits under the same key. False: there is no room."""
@@ -82,6 +83,7 @@ class Lanes:
             queue.ready_at = now + pace.window_s if pace.patient else max(now, queue.left_at + pace.window_s)
         queue.waiting[to, key] = item
         self._waiting_for[to] = waiting + size
+        self._ready_at = min(self._ready_at, queue.ready_at)
         return True
 
     def hurry(self, now: float) -> None:
@@ -90,6 +92,7 @@ class Lanes:
             queue = self._queues[lane]
             if queue.waiting:
                 queue.ready_at = min(queue.ready_at, now)
+                self._ready_at = min(self._ready_at, now)
 
     def take(self, now: float) -> list[tuple[Lane, NodeId, Item]]:
         """What leaves now, in order."""
@@ -101,6 +104,7 @@ class Lanes:
             ready = [lane for lane in ready if self._serve(lane, taken, now)]
         for lane in ready:
             self._queues[lane].ready_at = now + max(LEAST_WAIT_S, -self._allowance / self._budget)
+        self._ready_at = min(queue.ready_at for queue in self._queues.values())
         return taken
 
     def _serve(self, lane: Lane, taken: list[tuple[Lane, NodeId, Item]], now: float) -> bool:
@@ -133,6 +137,7 @@ class Lanes:
         """Raise AssertionError where an invariant is broken."""
         for queue in self._queues.values():
             assert (queue.ready_at == inf) == (not queue.waiting)
+        assert self._ready_at == min(queue.ready_at for queue in self._queues.values())
         sizes: dict[NodeId, int] = {}
         for lane, queue in self._queues.items():
             for (to, _), item in queue.waiting.items():

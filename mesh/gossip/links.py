@@ -16,7 +16,7 @@ from mesh.gossip.table import Link, Table
 from mesh.ids import NodeId
 from mesh.messages import Accept, Drop, Echo, Message, Offer, Refuse, Sound, Standing, Want
 
-PACE_S = 1.0  # How often links are looked after.
+PACE_S = 2.0  # How often links are looked after: a verdict on a member takes longer.
 HASTE_S = 0.1  # While there are too few.
 ANSWER_S = 1.5  # An offer without an answer is void: a few round trips around the world.
 REFUSED_S = 10.0  # Who has links enough is not asked again so soon.

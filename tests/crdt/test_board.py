@@ -126,6 +126,20 @@ def test_boards_come_back_from_the_replica(seconds: list[list[tuple[str, object]
     assert (items(again), again.digest) == (items(held), held.digest)
 
 
+@given(published, published, st.data())
+@settings(max_examples=80, deadline=None)
+def test_whoever_folds_what_is_shown_holds_the_board_whatever_got_lost(
+    first: list[list[tuple[str, object]]], second: list[list[tuple[str, object]]], data: st.DataObject
+) -> None:
+    deltas = [*life(FIRST, first)[0], *life(SECOND, second)[0]]
+    held, shown = boards(), {}
+    for delta, signed in (posted for posted in deltas if data.draw(st.booleans())):
+        removed = held.removed_by(delta)
+        if held.merge(delta, signed) is not None:
+            shown.update({item.topic: item for item in (*delta.items, *removed)})
+    assert {topic: read_item(item) for topic, item in shown.items() if item.value is not None} == items(held)
+
+
 def test_a_new_boot_drops_all_older_items_and_an_older_one_says_nothing() -> None:
     held = boards()
     (old,), _ = life(FIRST, [[("unit/a", 1)]])

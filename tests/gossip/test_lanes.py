@@ -25,7 +25,7 @@ def filled(lane: Lane, count: int, size: int = 500, lanes: Lanes | None = None) 
 
 def test_what_comes_after_a_silence_leaves_at_once_and_what_follows_gathers() -> None:
     lanes = filled(Lane.LEDGER, 1)
-    assert [taken for _, _, taken in lanes.take(0.0)][0].size == 500
+    assert next(taken for _, _, taken in lanes.take(0.0)).size == 500
     lanes.put(Lane.LEDGER, BOB, b"a", item(1), 0.001)
     lanes.put(Lane.LEDGER, CYD, b"b", item(2), 0.002)
     assert lanes.take(0.002) == []

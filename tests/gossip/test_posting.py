@@ -58,7 +58,7 @@ def test_a_known_delta_is_not_passed_on_again() -> None:
     ada, bob = Owner("ada"), Owner("bob")
     deltas = ada.post(0.0, node=1)
     (_, _, fresh) = bob.hear(*deltas, by="cyd")
-    assert fresh == Fresh(deltas[0], node("cyd"))
+    assert fresh == Fresh(deltas[0], node("cyd"), whole_of=node("ada"))
     assert bob.hear(*deltas, by="ada") == []
 
 
@@ -108,7 +108,8 @@ def test_a_new_boot_posts_everything_again_and_drops_what_was_before() -> None:
     ada.core.handle(Rebooted(Boot(9, 9)), 0.6)
     (whole,) = ada.post(0.7)
     assert read_delta(whole, MESH).start == 0
-    bob.hear(whole)
+    posted = next(effect for effect in bob.hear(whole) if isinstance(effect, Posted))
+    assert {item.topic: item.value is None for item in posted.items} == {"node": False, "gone": True}
     assert bob.items("ada") == {"node": 1}
     assert bob.boards.owners()[node("ada")].boot == Boot(9, 9)
 

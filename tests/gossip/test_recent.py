@@ -30,7 +30,7 @@ def test_an_item_is_met_once_and_given_with_what_belongs_to_it() -> None:
     item = recent.meet(b"12345678", 0.0)
     recent.keep(item, Batch(b"content", b"signed"), (b"certificate",))
     assert recent.meet(b"12345678", 1.0) is item is recent.get(b"12345678")
-    assert item.size == len(b"content" b"signed" b"certificate")
+    assert item.size == len(b"contentsignedcertificate")
 
 
 def test_what_is_old_makes_room() -> None:
