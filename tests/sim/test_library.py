@@ -34,6 +34,7 @@ def test_the_packaged_scenarios_are_these() -> None:
         "slow-members",
         "smoke",
         "steady",
+        "tree",
         "wan",
     ]
 
