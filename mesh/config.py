@@ -26,7 +26,7 @@ class GossipConfig(Struct, frozen=True, forbid_unknown_fields=True):
     retransmit_factor: float = 4.0  # News is sent factor * ceil(log10(N + 1)) times by each member.
     links_max: int = 8  # Members linked with a node (DESIGN §8); a mesh no larger is linked throughout.
     eager_min: int = 3  # Links on which news leaves at once: two parents and a child, in the middle.
-    budget_byte_s: float = 12.5e6  # What news of ledger and boards may take of the network: 100 Mbit/s.
+    budget_byte_s: float = 40e6  # What news of ledger and boards may take of the network: a third of 1 Gbit/s.
     sync_interval_s: float = 1.0  # At most one roster and one ledger reconciliation is begun in this time.
     redial_interval_s: float = 5.0  # One absent entry is dialled this often, for ever: a partition heals within 20 s.
     opening_s: float = 2.0  # How long a starting node asks for its own head before its first write (DESIGN §4).

@@ -115,7 +115,7 @@ class Peer:
         self._membership = Membership(self.roster, gossip, _split(rng), self.digests, now)
         self._reconcile = Reconcile(own.node, self.ledger, self.boards, gossip, _split(rng))
         self.links = Links(self.roster, gossip, _split(rng), now)
-        self._spread = Spread(self.links, self.roster, gossip, _split(rng), origin.ledger)
+        self.spread = Spread(self.links, self.roster, gossip, _split(rng), origin.ledger)
         self._posting = Posting(origin.mesh, self.roster, self.boards, trust, now)
         self._redial = Redial(self.roster, gossip, _split(rng), now)
         self._records = Records(self.ledger, gossip, alone=not known, now=now)
@@ -136,7 +136,7 @@ class Peer:
     def deadline(self) -> float:
         """When the next Tick is due."""
         cores = (self._membership, self._reconcile, self._posting, self._redial, self._records, self.ledger)
-        others = (self.scrub, self.repair, self.links, self._spread)
+        others = (self.scrub, self.repair, self.links, self.spread)
         return min(core.deadline() for core in (*cores, *others))
 
     def handle(self, event: Event, now: float) -> list[Effect]:
@@ -186,7 +186,7 @@ class Peer:
                 work += self.repair.handle(event, now)
                 work += self.scrub.handle(Due(), now)
                 work += self.links.handle(event, now)
-                work += self._spread.handle(event, now)
+                work += self.spread.handle(event, now)
                 if now >= self.ledger.deadline():
                     work += self.ledger.handle(Retry(), now)
 
@@ -210,17 +210,17 @@ class Peer:
             case Offer() | Accept() | Refuse() | Drop() | Sound() | Echo():
                 work += self.links.handle(received, now)
             case Have() | Want() | Prune():
-                work += self._spread.handle(received, now)
+                work += self.spread.handle(received, now)
             case BoardsMessage(pulled=pulled):
                 if not pulled:
-                    work += self._spread.handle(received, now)
+                    work += self.spread.handle(received, now)
                 work += self._posting.handle(received, now)
                 work += self._reconcile.handle(received, now)
 
     def _on_batches(self, received: Received, message: Batches, now: float, work: deque[_Said]) -> None:
         sender, batches = received.sender, message.batches
         if not message.session:
-            work += self._spread.handle(received, now)
+            work += self.spread.handle(received, now)
         merged = self.ledger.handle(Merge(sender, batches, message.certificates), now)
         work += merged
         ticket = next((said.ticket for said in merged if isinstance(said, Store)), None)
@@ -231,9 +231,9 @@ class Peer:
         match said:
             case Stocked():
                 if not self._reconcile.catches_up_from(said.source):
-                    work += self._spread.handle(said, now)
+                    work += self.spread.handle(said, now)
             case Fresh():
-                work += self._spread.handle(said, now)
+                work += self.spread.handle(said, now)
             case Damaged():
                 work += self.repair.handle(said, now)
             case Suspect():
@@ -271,7 +271,7 @@ class Peer:
         self.ledger.check()
         self._membership.check()
         self.links.check()
-        self._spread.check()
+        self.spread.check()
 
 
 def _complaint(event: Event, error: MalformedMessage | StorageError) -> Effect:

@@ -25,20 +25,26 @@ from mesh.events import Connected, DialFailed, Leave, Publish, Received, Tick
 from mesh.gossip.roster import NUMBER_MAX
 from mesh.ids import Address, Boot, Head, RecordId
 from mesh.messages import (
+    Accept,
     Ack,
     Batches,
     Boards,
     BoardVersion,
     Digests,
+    Echo,
     Gossip,
+    Have,
     Heads,
     HeadSums,
     Message,
     More,
+    Offer,
     Ping,
+    Prune,
     RosterPage,
     Versions,
     VersionSums,
+    Want,
 )
 from mesh.peer import Event, Origin, Peer
 from mesh.records import PutRecord, Submit
@@ -354,6 +360,12 @@ HOSTILE: list[Message] = [
     Batches((Batch(b"x", b"y"),), (), True),
     Boards((SignedDelta(b"\x98" + b"\x91" * 5_000, b""),)),
     Boards(()),
+    Offer(True, 2**32 - 1, True, True),
+    Accept(True),
+    Echo(0, (node("ada"), node("somebody unknown"))),
+    Have((bytes(8),) * 4_096),
+    Want((bytes(8),) * 4_096, True),
+    Prune(),
 ]
 
 

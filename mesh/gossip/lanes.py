@@ -12,7 +12,9 @@ from msgspec import Struct
 from mesh.gossip.recent import Item
 from mesh.ids import NodeId
 
-PEER_BYTES_MAX = 256 * 1024  # A peer for which more waits takes in too little; it reconciles later.
+PEER_BYTES_MAX = (
+    4 * 1024 * 1024
+)  # One of the largest frames. A peer for which more waits takes in too little; it reconciles later.
 QUANTUM_BYTES = 1_200  # Each lane's share of one round, times its weight: a datagram.
 BURST_S = 0.05  # Unused budget is kept so long.
 LEAST_WAIT_S = 0.001

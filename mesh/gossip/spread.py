@@ -47,6 +47,13 @@ class Fresh(Struct, frozen=True):
     whole_of: NodeId | None = None
 
 
+class Arrivals(Struct):
+    """How many items were brought here, by kind and in all: `first`, and `again` although they were known."""
+
+    first: int = 0
+    again: int = 0
+
+
 SpreadEvent = Stocked | Fresh | Received | Tick
 
 
@@ -57,6 +64,7 @@ class Spread:
         self._links, self._roster, self._config, self._rng, self._replica = links, roster, config, rng, replica
         self._recent, self._wanted = Recent(), Wanted(links.table)
         self._lanes = Lanes(config.budget_byte_s, 0.0)
+        self.batches, self.deltas = Arrivals(), Arrivals()  # What was pushed here: duplicates are `again / first`.
 
     def deadline(self) -> float:
         """When something that gathers leaves, or something that is missed is asked for."""
@@ -154,6 +162,9 @@ class Spread:
             mark = mark_of(piece)
             item = self._recent.meet(mark, now)
             self._wanted.came(mark)
+            arrivals = self.batches if isinstance(piece, Batch) else self.deltas
+            arrivals.first += not item.copies
+            arrivals.again += item.copies > 0
             if not item.holders.get(sender):
                 item.copies += 1
                 late = late or item.copies > 2

@@ -48,7 +48,8 @@ def test_of_one_key_only_the_newest_leaves() -> None:
 
 
 def test_a_peer_that_takes_in_too_little_gets_no_more_and_others_do() -> None:
-    lanes = filled(Lane.BOARD, PEER_BYTES_MAX // 500)
+    lanes = filled(Lane.BOARD, PEER_BYTES_MAX // 64_000, 64_000)
+    assert lanes.put(Lane.LEDGER, BOB, b"w", item(1, PEER_BYTES_MAX % 64_000), 0.0)
     assert not lanes.put(Lane.LEDGER, BOB, b"x", item(1), 0.0)
     assert lanes.put(Lane.LEDGER, CYD, b"x", item(1), 0.0)
 
@@ -73,7 +74,9 @@ def test_a_burst_in_one_lane_does_not_starve_another() -> None:
 
 @given(
     st.lists(
-        st.tuples(st.sampled_from(Lane), st.sampled_from([BOB, CYD]), st.integers(0, 9), st.integers(1, 70_000)),
+        st.tuples(
+            st.sampled_from(Lane), st.sampled_from([BOB, CYD]), st.integers(0, 9), st.integers(1, PEER_BYTES_MAX // 5)
+        ),
         max_size=60,
     )
 )

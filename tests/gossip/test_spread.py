@@ -109,6 +109,7 @@ def test_the_third_to_bring_something_is_pruned_and_no_more_than_can_be_spared()
     assert told(one.hear(MANY[6], brought[0])) == [(node(MANY[6]), Prune)]
     assert told(one.hear(MANY[7], brought[1])) == [(node(MANY[7]), Prune)]
     assert one.links.table.eager_count() == CONFIG.eager_min
+    assert (one.core.batches.first, one.core.batches.again) == (4, 6)
     assert one.hear(MANY[2], brought[2]) == []
     assert one.hear(MANY[6], brought[3]) == []  # Told already; it is told again when that got lost.
     assert told(one.hear(MANY[6], brought[2], 9.0)) == [(node(MANY[6]), Prune)]
