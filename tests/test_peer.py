@@ -89,7 +89,7 @@ class Loop:
             ledger,
             soft,
             tuple(map(address, seeds)),
-            Config(GossipConfig(links_max=3), storage=self.storage),
+            Config(GossipConfig(links_max=3, eager_min=2), storage=self.storage),
         )
         chance = Random(f"{name} {self.boots[name]}")
         self.peers[name] = Peer(origin, chance, chance.randbytes, self.now)
