@@ -44,7 +44,7 @@ class Pace(Struct, frozen=True):
 PACES = {
     Lane.LEDGER: Pace(4, 0.003, patient=False),
     Lane.MARKS: Pace(2, 0.025, patient=True),  # By then most have the item from somebody else.
-    Lane.BOARD: Pace(2, 0.008, patient=False),  # Fills a datagram at a thousand updates a second.
+    Lane.BOARD: Pace(2, 0.02, patient=False),  # Of a second between updates: fewer, fuller datagrams.
     Lane.BOARD_MARKS: Pace(1, 0.2, patient=True),  # The next update follows anyway, and marks by the dozen cost little.
 }
 
