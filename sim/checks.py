@@ -4,16 +4,20 @@ Invariant: every sentence returned here names a broken promise; nothing is forgi
 """
 
 from collections.abc import Sequence
+from hashlib import blake2b
 
+import msgspec
 from msgspec import Struct
 
 from mesh.crdt.branches import holds
 from mesh.crdt.fingerprint import read_fingerprint
 from mesh.peer import Peer
 from sim.journal import Journal
-from sim.node import Node
+from sim.node import MESH, Node
+from sim.refold import misfolded
 
 NAMES_MAX = 5  # More names in one complaint are not read.
+_encode = msgspec.msgpack.Encoder(order="deterministic").encode
 
 
 class Inspector:
@@ -73,6 +77,36 @@ def _wrong_rosters(nodes: Sequence[Node]) -> list[str]:
 def _names(names: Sequence[str]) -> str:
     more = f" and {len(names) - NAMES_MAX} more" if len(names) > NAMES_MAX else ""
     return ", ".join(names[:NAMES_MAX]) + more
+
+
+def deep_differences(nodes: Sequence[Node], journal: Journal) -> list[str]:
+    """What digests could hide, of nodes that have converged: rows that differ, and cells that their log does not give."""
+    up = [node for node in nodes if node.up]
+    views = {node.name: _digest_of(node.disk.replica, Table.CELLS) for node in up}
+    held = {"views": views, "boards": {node.name: _boards_of(node) for node in up}}
+    found = [
+        f"{what} differ under equal digests: {said}" for what, view in held.items() if (said := _tell_groups(view))
+    ]
+    for node in {views[node.name]: node for node in reversed(up)}.values():  # One of each view.
+        found += [f"{node.name}: {said}" for said in misfolded(node.disk.replica, MESH)[:NAMES_MAX]]
+    for node in up:
+        found += [f"{node.name}: {said}" for said in journal.graves.risen(node.index, node.disk.replica)[:NAMES_MAX]]
+    return found
+
+
+def _digest_of(replica: MemoryReplica, table: Table) -> str:
+    digest = blake2b(digest_size=16)
+    for key, row in replica.scan(table):
+        digest.update(len(key).to_bytes(2, "big") + key + len(row).to_bytes(4, "big") + row)
+    return digest.hexdigest()
+
+
+def _boards_of(node: Node) -> str:
+    assert node.peer is not None
+    boards = sorted(
+        (owner, board.boot, board.version, board.items) for owner, board in node.peer.boards.owners().items()
+    )
+    return blake2b(_encode(boards), digest_size=16).hexdigest()
 
 
 class Fates(Struct):

@@ -7,15 +7,16 @@ from collections.abc import Iterable
 
 from mesh.crdt.batch import OpenBatch
 from mesh.ids import BatchHash, Head
+from sim.graves import Graves
 
 
 class Entry:
     """One write: who was asked and when; then the batch it became; then when the last of the others showed it (seconds)."""
 
-    __slots__ = ("acknowledged_at", "head", "index", "last_s", "submitted_at")
+    __slots__ = ("acknowledged_at", "changes", "head", "index", "last_s", "submitted_at")
 
-    def __init__(self, index: int, now: float) -> None:
-        self.index = index
+    def __init__(self, index: int, now: float, changes: bool) -> None:
+        self.index, self.changes = index, changes
         self.submitted_at = now
         self.acknowledged_at: float | None = None
         self.head: Head | None = None
@@ -25,25 +26,35 @@ class Entry:
 class Journal:
     """Who wrote what, who has it, and how long it took to get there."""
 
-    __slots__ = ("_holders", "_known", "delays_s", "entries", "refused")
+    __slots__ = ("_holders", "_known", "delays_s", "entries", "graves", "refused")
 
-    def __init__(self) -> None:
+    def __init__(self, every: int = 1) -> None:
+        """A journal that looks at the cells of every `every`-th batch that is shown."""
+        self.graves = Graves(every)
         self.entries: list[Entry] = []
         self.refused: dict[str, int] = {}
         self.delays_s: list[float] = []  # From the acknowledgement to Visible at one other peer.
         self._known: dict[BatchHash, Entry] = {}
         self._holders: dict[BatchHash, int] = {}  # Bit i: node i.
 
-    def submit(self, index: int, now: float) -> int:
-        """Take down a write at node `index`. Returns the number of its request, which is also its value."""
-        self.entries.append(Entry(index, now))
+    def submit(self, index: int, now: float, changes: bool = True) -> int:
+        """Take down a write at node `index`. Returns the number of its request, which is also its value.
+
+        `changes`: whatever the node holds, the write changes something there.
+        """
+        self.entries.append(Entry(index, now, changes))
         return len(self.entries) - 1
 
     def acknowledge(self, request: int, head: Head | None, now: float) -> None:
         """The write is durable at the node that was asked."""
         entry = self.entries[request]
         assert entry.acknowledged_at is None, f"request {request} was answered twice"
-        assert head is not None, f"request {request} wrote a new value and is said to have changed nothing"
+        assert head is not None or not entry.changes, (
+            f"request {request} wrote a new value and is said to have changed nothing"
+        )
+        if head is None:
+            self.refuse("unchanged")
+            return
         entry.acknowledged_at, entry.head = now, head
         self._known[head.hash] = entry
 
@@ -66,6 +77,7 @@ class Journal:
         """Node `index` has lost its disk."""
         for batch, holders in self._holders.items():
             self._holders[batch] = holders & ~(1 << index)
+        self.graves.forget(index)
 
     def acknowledged(self) -> list[tuple[Entry, Head]]:
         """Every acknowledged write with its batch, in the order of the requests."""

@@ -6,6 +6,7 @@ Invariant: it only listens; nothing that a peer sees depends on what is measured
 from typing import Protocol
 
 from mesh.crdt.effects import Composed, Emit, NotComposed, Visible
+from sim.disk import LedgerDisk
 from sim.journal import Journal
 from sim.network import Network, Station
 from sim.world import World
@@ -18,6 +19,7 @@ class Watched(Station, Protocol):
 
     name: str
     started_at: float
+    disk: LedgerDisk
 
 
 class CrashSeen:
@@ -73,6 +75,7 @@ class Metrics:
         match said:
             case Visible(batches):
                 self.journal.show(node.index, node.started_at, batches, now)
+                self.journal.graves.show(node.index, batches, node.disk.replica, now)
             case Composed(request, head):
                 self.journal.acknowledge(request, head, now)
             case NotComposed(_, error):
@@ -100,6 +103,10 @@ class Metrics:
     def afflict(self, node: Watched) -> None:
         """Something is wrong with a node: it is slow, or its traffic is lost. May be said several times."""
         self._afflicted[node.name] = self._afflicted.get(node.name, 0) + 1
+
+    def is_afflicted(self, name: str) -> bool:
+        """Whether something is wrong with a node, or was a moment ago."""
+        return self._afflicted.get(name, 0) > 0
 
     def relieve(self, node: Watched) -> None:
         """One of the things said by `afflict` is over; for a while its verdicts still travel."""

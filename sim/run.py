@@ -9,7 +9,7 @@ from typing import TextIO
 
 import msgspec
 
-from sim.checks import Fates, Inspector, differences, fates_of
+from sim.checks import Fates, Inspector, deep_differences, differences, fates_of
 from sim.faults import Faults
 from sim.journal import Journal
 from sim.metrics import Metrics
@@ -19,6 +19,7 @@ from sim.report import Report, Stopwatch, measure
 from sim.scenario import Scenario, read_scenario
 from sim.streams import Streams
 from sim.trace import Trace
+from sim.vigil import Vigil
 from sim.workload import Authors, Publishers
 from sim.world import World
 
@@ -74,7 +75,8 @@ class SimulatedMesh:
         self.scenario, self.world, self.trace = scenario, World(), Trace(trace_to)
         chance = Random(f"{seed}/network")
         self.network = Network(self.world, scenario.network, chance, scenario.nodes, scenario.start.seeds)
-        self.metrics = Metrics(self.world, self.network, Journal())
+        self.metrics = Metrics(self.world, self.network, Journal(scenario.checks.every))
+        self.vigil = Vigil(self.world, self.network, self.metrics, scenario.checks.dead_s)
         around = Surroundings(
             seed=str(seed),
             scenario=scenario,
@@ -100,6 +102,7 @@ class SimulatedMesh:
         Authors(self.world, self.nodes, self.metrics.journal, work, Random(f"{seed}/authors")).begin(quiet_at)
         Publishers(self.world, work, Random(f"{seed}/publishers")).begin(self.nodes, quiet_at)
         Faults(around, self.nodes, Random(f"{seed}/faults")).begin(scenario.faults)
+        self.vigil.begin(self.nodes)
 
 
 def _live(mesh: SimulatedMesh) -> tuple[tuple[str, ...], float | None, Fates]:
@@ -114,8 +117,9 @@ def _live(mesh: SimulatedMesh) -> tuple[tuple[str, ...], float | None, Fates]:
     except (PeerBroken, AssertionError) as error:
         return (str(error) or f"an assertion of the simulator failed at {mesh.world.now:.6f} s",), None, Fates()
     fates = fates_of(mesh.nodes, mesh.metrics.journal)
-    apart = [] if settled_s is not None else differences(mesh.nodes)
-    return _shortened([*apart, *fates.broken]), settled_s, fates
+    journal = mesh.metrics.journal
+    apart = deep_differences(mesh.nodes, journal) if settled_s is not None else differences(mesh.nodes)
+    return _shortened([*journal.graves.broken, *mesh.vigil.broken, *apart, *fates.broken]), settled_s, fates
 
 
 def _settle(mesh: SimulatedMesh, settle_s: float) -> float | None:

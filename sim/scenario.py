@@ -16,7 +16,7 @@ from sim.clock import ClockModel
 from sim.delays import DelayModel, Regions, check_regions
 from sim.losses import Bursts
 from sim.nat import Nat
-from sim.quantities import ByteRate, Bytes, Count, Rate, Seconds, Share
+from sim.quantities import ByteRate, Bytes, Count, Rate, Seconds, Share, Span
 
 
 class StartModel(Struct, frozen=True, forbid_unknown_fields=True):
@@ -71,6 +71,8 @@ class Workload(Struct, frozen=True, forbid_unknown_fields=True):
     publish_interval_s: Annotated[
         Annotated[float, Meta(gt=0.0)], Meta(description="How often each node's board changes.")
     ] = 10.0
+    buries: Annotated[Share, Meta(description="Share of writes that bury a record; the next at it restores it.")] = 0.0
+    clears: Annotated[Share, Meta(description="Share of writes that clear a field.")] = 0.0
     from_s: Annotated[Seconds, Meta(description="When people begin to write.")] = 5.0
     settle_s: Annotated[
         Seconds, Meta(description="The silence at the end, after the last write and the last fault.")
@@ -78,10 +80,14 @@ class Workload(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Checks(Struct, frozen=True, forbid_unknown_fields=True):
-    """Every `every`-th event of the mesh its peer is checked; at the end there are `grace_s` to converge."""
+    """Every `every`-th event of the mesh its peer is checked; at the end there are `grace_s` to converge.
+
+    `dead_s` counts while the one that is held dead and the one that holds it so are well and can reach each other.
+    """
 
     every: Annotated[Count, Meta(description="Every so many events of the mesh a peer checks itself.")] = 500
     grace_s: Annotated[Seconds, Meta(description="So long after the end the mesh may take to converge.")] = 30.0
+    dead_s: Annotated[Span, Meta(description="Nobody well is held dead for longer than this.")] = 60.0
 
 
 class Scenario(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

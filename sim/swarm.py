@@ -72,6 +72,8 @@ def _workload(rng: Random) -> Workload:
         keys=rng.choice((1, 10, 100)),
         publish_interval_s=rng.choice((1.0, 5.0, 20.0)),
         settle_s=SETTLE_S,
+        buries=rng.choice((0.0, 0.1)),
+        clears=rng.choice((0.0, 0.1)),
     )
 
 

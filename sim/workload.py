@@ -6,13 +6,17 @@ Invariant: every write has a value of its own, so that no two are mistaken for e
 from collections.abc import Sequence
 from random import Random
 
+from mesh.crdt.view import read_record
 from mesh.events import Publish
 from mesh.ids import RecordId
-from mesh.records import PutRecord, Submit
+from mesh.peer import Peer
+from mesh.records import BuryRecord, Operation, PatchRecord, PutRecord, RestoreRecord, Submit
 from sim.journal import Journal
 from sim.node import Node
 from sim.scenario import Workload
 from sim.world import World
+
+Verb = type[PutRecord] | type[PatchRecord] | type[BuryRecord] | type[RestoreRecord]
 
 
 class Authors:
@@ -43,9 +47,36 @@ class Authors:
         if not up:
             return
         node = self._rng.choice(up)
-        request = self._journal.submit(node.index, now)
         record = RecordId("variable", f"SIM/{key}")
-        node.tell(Submit(request, (PutRecord(record, {"value": request}),), "simulated author"))
+        kind = self._kind(node, record)
+        request = self._journal.submit(node.index, now, changes=kind in (PutRecord, PatchRecord))
+        node.tell(Submit(request, (_operation(kind, record, request),), "simulated author"))
+
+    def _kind(self, node: Node, record: RecordId) -> Verb:
+        """What to do with a record, as its author sees it at `node`."""
+        model = self._model
+        if not model.buries and not model.clears:
+            return PutRecord
+        luck = self._rng.random()
+        if node.peer is not None and _is_buried(node.peer, record):
+            return RestoreRecord
+        if luck < model.buries:
+            return BuryRecord
+        return PatchRecord if luck < model.buries + model.clears else PutRecord
+
+
+def _is_buried(peer: Peer, record: RecordId) -> bool:
+    with peer.ledger.read() as reader:
+        found = read_record(reader, record)
+    return found is not None and found.buried
+
+
+def _operation(kind: Verb, record: RecordId, request: int) -> Operation:
+    if kind is PutRecord:
+        return PutRecord(record, {"value": request})
+    if kind is PatchRecord:  # The value goes; the note makes the write one of its own.
+        return PatchRecord(record, {"value": None, "note": request})
+    return BuryRecord(record) if kind is BuryRecord else RestoreRecord(record)
 
 
 class Publishers:

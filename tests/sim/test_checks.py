@@ -7,7 +7,7 @@ import pytest
 
 from mesh.crdt.keys import batch_key
 from mesh.crdt.replica import Table, Write
-from sim.checks import Inspector, differences, fates_of
+from sim.checks import Inspector, deep_differences, differences, fates_of
 from sim.node import Node
 from tests.sim.mesh import Listening, scenario
 
@@ -89,3 +89,16 @@ def test_an_inspector_checks_every_so_many_events(quiet: Listening) -> None:
     for _ in range(10):
         inspect(peer)  # type: ignore[arg-type]
     assert peer.checked == 3
+
+
+def test_rows_that_differ_under_equal_digests_are_found(quiet: Listening) -> None:
+    journal = quiet.mesh.metrics.journal
+    assert deep_differences(quiet.nodes, journal) == []
+    replica = quiet.nodes[1].disk.replica
+    key, _ = next(iter(replica.scan(Table.CELLS)))
+    replica.write([Write(Table.CELLS, key, None)])
+    assert differences(quiet.nodes) == []
+    found = deep_differences(quiet.nodes, journal)
+    assert found[0].startswith("views differ under equal digests: ")
+    assert found[0].endswith(" at n0001")
+    assert any(said.startswith("n0001: ") and "which nothing in its log replaces" in said for said in found)

@@ -1,0 +1,88 @@
+"""What was replaced stays replaced: no node ever shows again what a batch that it has shown took away.
+
+Invariant: a change counts as dead at a node from the moment that node showed a batch which replaces it, until the node loses its
+disk or gets an older one. Changes are told apart by their batch's hash, so that reused numbers mislead nobody.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from mesh.crdt.batch import Change, Kind, OpenBatch
+from mesh.crdt.cell import decode_cell
+from mesh.crdt.keys import cell_key, split_cell_key
+from mesh.crdt.replica import MemoryReplica, Table
+from mesh.ids import BatchHash, Dot, WriterId
+
+Name = tuple[bytes, int]
+"""A change: the first 8 bytes of its batch's hash, and its place in the batch."""
+
+BROKEN_MAX = 20  # A mesh that has lost everything need not say so a thousand times.
+
+
+class Graves:
+    """Who knows of which change that it was replaced. Every `every`-th batch that is shown, its cells are looked at."""
+
+    __slots__ = ("_dead", "_every", "_kills", "_left", "_newest", "broken")
+
+    def __init__(self, every: int) -> None:
+        self._every = self._left = every
+        self._dead: dict[Name, int] = {}  # Bit i: at node i.
+        self._kills: dict[BatchHash, tuple[Name, ...]] = {}
+        self._newest: dict[tuple[bytes, WriterId], Name] = {}
+        self.broken: list[str] = []
+
+    def show(self, index: int, batches: Iterable[OpenBatch], replica: MemoryReplica, now: float) -> None:
+        """Node `index`, with this durable `replica`, has shown `batches`."""
+        for opened in batches:
+            for name in self._kills_of(opened):
+                self._dead[name] = self._dead.get(name, 0) | 1 << index
+            self._left -= 1
+            if self._left <= 0:
+                self._left = self._every
+                self._look(index, opened, replica, now)
+
+    def forget(self, index: int) -> None:
+        """Node `index` has lost its disk, or got an older one."""
+        for name, holders in self._dead.items():
+            self._dead[name] = holders & ~(1 << index)
+
+    def risen(self, index: int, replica: MemoryReplica) -> list[str]:
+        """What a node's cells show although it was replaced there."""
+        rows = replica.scan(Table.CELLS)
+        return [said for key, row in rows for said in self._risen_in(index, key, row)]
+
+    def _look(self, index: int, opened: OpenBatch, replica: MemoryReplica, now: float) -> None:
+        for change in opened.content.changes:
+            key = cell_key(change.record, change.field)
+            for said in self._risen_in(index, key, replica.get(Table.CELLS, key)):
+                if len(self.broken) < BROKEN_MAX:
+                    self.broken.append(f"at {now:.6f} s node {index}: {said}")
+
+    def _risen_in(self, index: int, key: bytes, row: bytes | None) -> Iterator[str]:
+        for sibling in decode_cell(row):
+            if self._dead.get(name_of(sibling.dot), 0) >> index & 1:
+                record, field = split_cell_key(key)
+                place = f"{record.collection}/{record.key} field '{field}'"
+                yield f"{place} shows {sibling.dot}, which was replaced there"
+
+    def _kills_of(self, opened: OpenBatch) -> tuple[Name, ...]:
+        """What a batch replaces: what it names, and its own writer's earlier change of the same cell."""
+        known = self._kills.get(opened.hash)
+        if known is None:
+            changes = enumerate(opened.content.changes)
+            known = tuple(name for number, change in changes for name in self._killed_by(opened, number, change))
+            self._kills[opened.hash] = known
+        return known
+
+    def _killed_by(self, opened: OpenBatch, number: int, change: Change) -> Iterator[Name]:
+        if change.kind is not Kind.BURY:  # A bury names what it saw in the record, and hides it.
+            yield from map(name_of, change.over)
+        place = (cell_key(change.record, change.field), opened.content.writer)
+        before = self._newest.get(place)
+        if before is not None:
+            yield before
+        self._newest[place] = name_of(opened.dot(number))
+
+
+def name_of(dot: Dot) -> Name:
+    """A change's name, which no other has even if a writer's number was used twice."""
+    return dot.mark, dot.index
