@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mesh.errors import UsageError
+from sim.hunting import reproduce_report, shrink_one
 from sim.library import load, packaged
 from sim.report import Report, as_json, show
 from sim.run import resized, run
@@ -23,6 +24,8 @@ from sim.schema import as_markdown, as_text, scenario_schema
 from sim.sweep import sweep
 
 app = App(name="mesh-sim", help="Run real peers in virtual time.", version_flags=())
+app.command(shrink_one, name="shrink")
+app.command(reproduce_report, name="reproduce")
 Changes = Annotated[tuple[str, ...], Parameter(name="--set", negative=())]
 
 

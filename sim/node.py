@@ -49,6 +49,10 @@ TICKS_AT_ONCE_MAX = 1_000  # A peer that wants to be ticked again and again at o
 _TICK = Tick()
 
 
+MakePeer = Callable[[Origin, Random, Callable[[int], bytes], float], Peer]
+"""What makes the peer of a machine: `Peer` itself, or one with a part of another make."""
+
+
 class PeerBroken(Exception):
     """A peer raised what no peer may raise. The message tells when, where and on what."""
 
@@ -71,6 +75,7 @@ class Surroundings(Struct, frozen=True):
     metrics: Metrics
     trace: Trace
     inspect: Callable[[Peer], None]
+    make_peer: MakePeer = Peer
 
 
 class Node:
@@ -138,7 +143,7 @@ class Node:
             seeds=seeds,
             config=Config(around.scenario.gossip),
         )
-        self.peer = Peer(origin, rng, rng.randbytes, self.clock.local(now))
+        self.peer = around.make_peer(origin, rng, rng.randbytes, self.clock.local(now))
         self.up, self.powered, self.started_at = True, True, now
         around.trace.note(now, self.name, f"starts, boot {boot.count}")
         around.metrics.started(self)

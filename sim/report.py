@@ -1,6 +1,6 @@
 """What a run has shown: as one value, as JSON, and as a table for people.
 
-Invariant: everything but `real_s` and what is computed from it depends on the scenario and the seed alone.
+Invariant: everything but `provenance`, `real_s` and what is computed from it depends on the scenario and the seed alone.
 """
 
 import time
@@ -13,7 +13,11 @@ from rich.table import Table
 
 from sim.checks import Fates
 from sim.metrics import CrashSeen, Metrics
+from sim.provenance import Provenance
+from sim.scenario import Scenario
 from sim.traffic import Traffic
+
+SCHEMA = 1
 
 
 class Stopwatch:
@@ -93,8 +97,13 @@ class Measures(Struct, frozen=True):
 
 
 class Report(Struct, frozen=True):
-    """The outcome of one run. `failures` are the broken promises; `settled_s` is how long after its last write it converged."""
+    """The outcome of one run. `failures` are the broken promises; `settled_s` is how long after its last write it converged.
 
+    `setting` is the whole scenario that was run, `provenance` what it was run with. `schema` grows when a field changes its
+    meaning.
+    """
+
+    schema: int
     scenario: str
     seed: int
     nodes: int
@@ -108,6 +117,8 @@ class Report(Struct, frozen=True):
     settled_s: float | None
     failures: tuple[str, ...]
     metrics: Measures
+    setting: Scenario
+    provenance: Provenance
 
     @property
     def passed(self) -> bool:

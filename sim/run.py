@@ -9,13 +9,15 @@ from typing import TextIO
 
 import msgspec
 
+from mesh.peer import Peer
 from sim.checks import Fates, Inspector, deep_differences, differences, fates_of
 from sim.faults import Faults
 from sim.journal import Journal
 from sim.metrics import Metrics
 from sim.network import Network
-from sim.node import Node, PeerBroken, Surroundings
-from sim.report import Report, Stopwatch, measure
+from sim.node import MakePeer, Node, PeerBroken, Surroundings
+from sim.provenance import provenance
+from sim.report import SCHEMA, Report, Stopwatch, measure
 from sim.scenario import Scenario, read_scenario
 from sim.streams import Streams
 from sim.trace import Trace
@@ -33,18 +35,21 @@ def run(
     nodes: int | None = None,
     seconds: float | None = None,
     trace_to: TextIO | None = None,
+    *,
+    make_peer: MakePeer = Peer,
 ) -> Report:
     """Run `scenario` from `seed`; `nodes` and `seconds` replace the scenario's. Raises UsageError where these do not fit.
 
-    `trace_to` gets a line per event and effect.
+    `trace_to` gets a line per event and effect. `make_peer` makes peers of another kind.
     """
     scenario = resized(scenario, nodes, seconds)
     watch = Stopwatch()
-    mesh = SimulatedMesh(scenario, seed, trace_to)
+    mesh = SimulatedMesh(scenario, seed, trace_to, make_peer)
     failures, settled_s, fates = _live(mesh)
     real_s = watch.seconds()
     traffic, world = mesh.network.traffic, mesh.world
     return Report(
+        schema=SCHEMA,
         scenario=scenario.name,
         seed=seed,
         nodes=scenario.nodes,
@@ -58,6 +63,8 @@ def run(
         settled_s=settled_s,
         failures=failures,
         metrics=measure(mesh.metrics, traffic, fates, scenario.nodes, world.now),
+        setting=scenario,
+        provenance=provenance(),
     )
 
 
@@ -71,7 +78,9 @@ def resized(scenario: Scenario, nodes: int | None, seconds: float | None) -> Sce
 class SimulatedMesh:
     """All parts of a run, put together and about to begin."""
 
-    def __init__(self, scenario: Scenario, seed: int, trace_to: TextIO | None = None) -> None:
+    def __init__(
+        self, scenario: Scenario, seed: int, trace_to: TextIO | None = None, make_peer: MakePeer = Peer
+    ) -> None:
         self.scenario, self.world, self.trace = scenario, World(), Trace(trace_to)
         chance = Random(f"{seed}/network")
         self.network = Network(self.world, scenario.network, chance, scenario.nodes, scenario.start.seeds)
@@ -86,6 +95,7 @@ class SimulatedMesh:
             metrics=self.metrics,
             trace=self.trace,
             inspect=Inspector(scenario.checks.every),
+            make_peer=make_peer,
         )
         self.nodes = [Node(index, around) for index in range(scenario.nodes)]
         for node in self.nodes:
@@ -119,7 +129,8 @@ def _live(mesh: SimulatedMesh) -> tuple[tuple[str, ...], float | None, Fates]:
     fates = fates_of(mesh.nodes, mesh.metrics.journal)
     journal = mesh.metrics.journal
     apart = deep_differences(mesh.nodes, journal) if settled_s is not None else differences(mesh.nodes)
-    return _shortened([*journal.graves.broken, *mesh.vigil.broken, *apart, *fates.broken]), settled_s, fates
+    safety = _shortened([*journal.graves.broken, *mesh.vigil.broken, *fates.broken])
+    return (*safety, *_shortened(apart)), settled_s, fates
 
 
 def _settle(mesh: SimulatedMesh, settle_s: float) -> float | None:

@@ -1,0 +1,108 @@
+"""Commands for people who hunt for faults.
+
+Invariant: exit status 0 means that everything asked for was done and kept its promise, 1 that a promise was broken; whatever is
+written to disk can be run again from there alone.
+"""
+
+from pathlib import Path
+from shlex import quote
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from mesh.errors import UsageError
+from sim.library import load
+from sim.reproduce import read_report, reproduce
+from sim.scenario import Scenario
+from sim.shrink import TRIES, Shrunk, shrink
+from sim.writing import as_toml
+
+
+def shrink_one(
+    scenario: str,
+    /,
+    *,
+    seed: int,
+    out: Path,
+    tries: int = TRIES,
+    changes: Annotated[tuple[str, ...], Parameter(name="--set", negative=())] = (),
+) -> int:
+    """Make a failing run as small as it can be and still fail in the same way.
+
+    Parameters
+    ----------
+    scenario
+        The path of a TOML file, the name of a packaged scenario, or `swarm:7`.
+    seed
+        The seed with which it fails.
+    out
+        Where the small scenario is written, as TOML.
+    tries
+        At most so many runs.
+    changes
+        Change a value of the scenario, as in `mesh-sim run`.
+    """
+    console = Console(soft_wrap=True, highlight=False)
+    small = shrink(load(scenario, changes), seed, tries=tries, tell=lambda found: console.print(in_short(found)))
+    write_text(out, as_toml(small.scenario))
+    tell_shrunk(small, out, console)
+    return 0
+
+
+def reproduce_report(report: Path, /) -> int:
+    """Run once more what a report tells of, and compare byte for byte.
+
+    Parameters
+    ----------
+    report
+        A file with what `mesh-sim run … --json` printed.
+    """
+    console = Console(soft_wrap=True, highlight=False)
+    try:
+        raw = report.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{report}: can't read it: {error.strerror}", field="report", todo="check the path") from None
+    then = read_report(raw, str(report))
+    found = reproduce(then)
+    for line in found.otherwise:
+        console.print(f"not as it was: {line}", markup=False)
+    what = f"{then.scenario} with seed {then.seed}"
+    if found.same:
+        console.print(f"{what}: the same data, byte for byte; trace {then.trace_hash}", markup=False)
+        return 0
+    why = (
+        ""
+        if found.otherwise
+        else ", with the same code and versions: one seed must give one run, so this is a fault of ours"
+    )
+    console.print(f"{what}: OTHER DATA in {', '.join(found.differing)}{why}", style="bold red", markup=False)
+    return 1
+
+
+def in_short(scenario: Scenario) -> str:
+    """A scenario's size, in a line."""
+    kinds = ", ".join(type(fault).__name__ for fault in scenario.faults) or "no faults"
+    writes = f"{scenario.workload.writes_per_s:g} writes/s"
+    return f"  {scenario.nodes} nodes, {scenario.seconds:g} s, {writes}, {len(scenario.faults)} faults ({kinds})"
+
+
+def tell_shrunk(small: Shrunk, path: Path, console: Console) -> None:
+    """Print what a failing run was shrunk to, and how to run it."""
+    console.print(
+        f"shrunk in {small.tries} runs{'' if small.whole else ', and not done: give --tries'} to", markup=False
+    )
+    console.print(in_short(small.scenario), markup=False)
+    for failure in small.report.failures:
+        console.print(f"  {failure}", markup=False)
+    console.print(f"again with: mesh-sim run {quote(str(path))} --seed {small.seed}", style="bold", markup=False)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file. Raises UsageError where that can't be done."""
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"{path}: can't write there: {error.strerror}", field="out", todo="name another file"
+        ) from None
