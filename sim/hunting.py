@@ -4,6 +4,7 @@ Invariant: exit status 0 means that everything asked for was done and kept its p
 written to disk can be run again from there alone.
 """
 
+import os
 from pathlib import Path
 from shlex import quote
 from typing import Annotated
@@ -13,9 +14,11 @@ from rich.console import Console
 
 from mesh.errors import UsageError
 from sim.library import load
+from sim.report import Stopwatch, as_json
 from sim.reproduce import read_report, reproduce
 from sim.scenario import Scenario
 from sim.shrink import TRIES, Shrunk, shrink
+from sim.soak import Soaked, soak
 from sim.writing import as_toml
 
 
@@ -48,6 +51,60 @@ def shrink_one(
     write_text(out, as_toml(small.scenario))
     tell_shrunk(small, out, console)
     return 0
+
+
+def soak_swarms(
+    *,
+    minutes: float,
+    jobs: int | None = None,
+    first: int = 1,
+    out: Path = Path("soak"),
+) -> int:
+    """Run random scenarios (see `sim/swarm.py`) until the time is over, and shrink each that fails.
+
+    Parameters
+    ----------
+    minutes
+        How long seeds are begun; those that run then are finished.
+    jobs
+        How many processes at once; without it, one per core.
+    first
+        The first seed; the others follow.
+    out
+        The folder where a failure's small scenario and report are written.
+    """
+    jobs = os.cpu_count() or 1 if jobs is None else jobs
+    if jobs < 1 or minutes <= 0.0:
+        raise UsageError(
+            "--minutes and --jobs: more than 0 was expected", field="jobs", todo="for example --minutes 10"
+        )
+    watch, console = Stopwatch(), Console(soft_wrap=True, highlight=False)
+    runs = messages = failed = 0
+    for soaked in soak(first, jobs, lambda: watch.seconds() < minutes * 60.0):
+        runs, messages, failed = runs + 1, messages + soaked.messages, failed + bool(soaked.failures)
+        _tell_soaked(soaked, out, console)
+    verdict = f"{failed} FAILED" if failed else "all passed"
+    console.print(
+        f"{runs} seeds from {first} on, {messages:,} messages, {watch.seconds():.0f} s: {verdict}", markup=False
+    )
+    return 1 if failed else 0
+
+
+def _tell_soaked(soaked: Soaked, out: Path, console: Console) -> None:
+    size = f"{soaked.nodes} nodes, {soaked.sim_s:g} s, {soaked.messages:,} messages"
+    if not soaked.failures:
+        console.print(f"seed {soaked.seed}: passed ({size})", markup=False)
+        return
+    console.print(f"seed {soaked.seed} FAILED ({size})", style="bold red", markup=False)
+    for failure in soaked.failures:
+        console.print(f"  {failure}", markup=False)
+    console.print(f"again with: mesh-sim run swarm:{soaked.seed} --seed {soaked.seed}", markup=False)
+    if soaked.small is not None:
+        make_folder(out)
+        path = out / f"seed-{soaked.seed}.toml"
+        write_text(path, as_toml(soaked.small.scenario))
+        write_text(path.with_suffix(".json"), as_json(soaked.small.report))
+        tell_shrunk(soaked.small, path, console)
 
 
 def reproduce_report(report: Path, /) -> int:
@@ -96,6 +153,16 @@ def tell_shrunk(small: Shrunk, path: Path, console: Console) -> None:
     for failure in small.report.failures:
         console.print(f"  {failure}", markup=False)
     console.print(f"again with: mesh-sim run {quote(str(path))} --seed {small.seed}", style="bold", markup=False)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder where there is none. Raises UsageError where that can't be done."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"{path}: can't make this folder: {error.strerror}", field="out", todo="name another"
+        ) from None
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,0 +1,55 @@
+"""A soak runs seed after seed while there is time, and shrinks what fails.
+
+Invariant: time is counted in seeds here; the scenarios of the planted fault are small.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from itertools import count
+
+from sim.scenario import Scenario
+from sim.soak import Soaked, hunt, soak
+from tests.sim.mesh import scenario
+
+LIAR = {"kind": "lying-disk", "at_s": 6}
+CALM = {"kind": "reset-streams", "at_s": 6}
+
+
+def small(seed: int) -> Scenario:
+    """Every third seed has a disk that lies."""
+    faults = [CALM, *([LIAR] if seed % 3 == 0 else [])]
+    work = {"writes_per_s": 2.0, "settle_s": 5.0}
+    return scenario(nodes=3, seconds=16, workload=work, checks={"grace_s": 2, "every": 50}, faults=faults)
+
+
+def so_many(seeds: int) -> Callable[[], bool]:
+    """There is time for so many seeds."""
+    asked = count()
+    return lambda: next(asked) < seeds
+
+
+def test_what_fails_is_shrunk_and_the_soak_goes_on() -> None:
+    found = list(soak(1, 1, so_many(4), partial(hunt, make=small, tries=10)))
+    assert [soaked.seed for soaked in found] == [1, 2, 3, 4]
+    assert [bool(soaked.failures) for soaked in found] == [False, False, True, False]
+    shrunk = found[2].small
+    assert shrunk is not None
+    assert [type(fault).__name__ for fault in shrunk.scenario.faults] == ["LyingDisk"]
+
+
+def test_processes_share_the_seeds_and_each_is_run_once() -> None:
+    found = list(soak(1, 2, so_many(3), partial(hunt, make=small, tries=2)))
+    assert sorted(soaked.seed for soaked in found) == [1, 2, 3]
+    alone = {soaked.seed: soaked for soaked in soak(1, 1, so_many(3), partial(hunt, make=small, tries=2))}
+    assert all(soaked.failures == alone[soaked.seed].failures for soaked in found)
+
+
+def broken(made: Scenario, seed: int) -> Soaked:
+    """A simulator with a fault of its own."""
+    raise ZeroDivisionError(f"seed {seed}")
+
+
+def test_a_broken_simulator_is_a_failure_with_a_seed() -> None:
+    soaked = hunt(7, small, broken)  # type: ignore[arg-type]
+    assert soaked.failures == ("the simulator broke: ZeroDivisionError: seed 7",)
+    assert soaked.small is None
