@@ -21,6 +21,7 @@ from mesh.crdt.scrub import Due, Scrub
 from mesh.effects import Effect, Emit, NotComposed, Store, StoreLazily
 from mesh.errors import MalformedMessage, StorageError
 from mesh.events import Connected, DialFailed, Disconnected, Leave, Publish, Received, Tick
+from mesh.gossip.dissemination import Dissemination, MakeDissemination
 from mesh.gossip.incoming import Merged, Progress
 from mesh.gossip.links import Links
 from mesh.gossip.membership import Membership
@@ -102,7 +103,15 @@ class Origin(Struct, frozen=True):
 class Peer:
     """One member of the mesh, without any IO: the runtime and the simulator drive it alike."""
 
-    def __init__(self, origin: Origin, rng: Random, entropy: Callable[[int], bytes], now: float) -> None:
+    def __init__(
+        self,
+        origin: Origin,
+        rng: Random,
+        entropy: Callable[[int], bytes],
+        now: float,
+        *,
+        spread: MakeDissemination | None = None,
+    ) -> None:
         trust, gossip = origin.trust, origin.config.gossip
         own = trust.read_certificate(origin.certificate)
         claim = Claim(own.node, own.name, own.key, origin.address, origin.api, origin.boot, 0, Standing.ALIVE)
@@ -115,7 +124,12 @@ class Peer:
         self._membership = Membership(self.roster, gossip, _split(rng), self.digests, now)
         self._reconcile = Reconcile(own.node, self.ledger, self.boards, gossip, _split(rng))
         self.links = Links(self.roster, gossip, _split(rng), now)
-        self.spread = Spread(self.links, self.roster, gossip, _split(rng), origin.ledger)
+        chance = _split(rng)
+        self.spread: Dissemination = (
+            spread(self.roster, gossip, chance, origin.ledger)
+            if spread is not None
+            else Spread(self.links, self.roster, gossip, chance, origin.ledger)
+        )
         self._posting = Posting(origin.mesh, self.roster, self.boards, trust, now)
         self._redial = Redial(self.roster, gossip, _split(rng), now)
         self._records = Records(self.ledger, gossip, alone=not known, now=now)

@@ -25,10 +25,10 @@ class Watched(Station, Protocol):
 class CrashSeen:
     """A crash, and when each survivor held the node down (seconds after the crash). Who dies later was no survivor."""
 
-    __slots__ = ("at", "survivors", "told_s")
+    __slots__ = ("at", "name", "survivors", "told_s")
 
-    def __init__(self, at: float, survivors: list[str]) -> None:
-        self.at = at
+    def __init__(self, name: str, at: float, survivors: list[str]) -> None:
+        self.name, self.at = name, at
         self.survivors = dict.fromkeys(survivors)
         self.told_s: dict[str, float] = {}
 
@@ -93,7 +93,7 @@ class Metrics:
             crash.survivors.pop(node.name, None)
             crash.told_s.pop(node.name, None)
         alive = [other.name for other in self._nodes.values() if other.up and other is not node]
-        self._down[node.name] = CrashSeen(self._world.now, alive)
+        self._down[node.name] = CrashSeen(node.name, self._world.now, alive)
         self.crashes.append(self._down[node.name])
 
     def started(self, node: Watched) -> None:

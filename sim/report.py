@@ -99,6 +99,8 @@ class Measures(Struct, frozen=True):
 class Report(Struct, frozen=True):
     """The outcome of one run. `failures` are the broken promises; `settled_s` is how long after its last write it converged.
 
+    `by_hand`: somebody has stepped in, so that the scenario and the seed alone don't give this run.
+
     `setting` is the whole scenario that was run, `provenance` what it was run with. `schema` grows when a field changes its
     meaning.
     """
@@ -119,6 +121,7 @@ class Report(Struct, frozen=True):
     metrics: Measures
     setting: Scenario
     provenance: Provenance
+    by_hand: bool = False
 
     @property
     def passed(self) -> bool:

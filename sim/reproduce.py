@@ -50,7 +50,13 @@ def data_of(report: Report) -> bytes:
 
 
 def reproduce(report: Report) -> Outcome:
-    """Run what `report` tells of once more."""
+    """Run what `report` tells of once more. Raises UsageError where somebody had stepped in."""
+    if report.by_hand:
+        raise UsageError(
+            f"{report.scenario} with seed {report.seed} was steered by hand, so its scenario and seed don't give it again",
+            field="report",
+            todo="put what was done by hand into the scenario, as faults",
+        )
     again = run(report.setting, report.seed)
     before, after = (msgspec.json.decode(data_of(one), type=dict[str, object]) for one in (report, again))
     differing = tuple(name for name in before if before[name] != after[name])

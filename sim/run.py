@@ -45,6 +45,12 @@ def run(
     scenario = resized(scenario, nodes, seconds)
     watch = Stopwatch()
     mesh = SimulatedMesh(scenario, seed, trace_to, make_peer)
+    return conclude(mesh, seed, watch)
+
+
+def conclude(mesh: "SimulatedMesh", seed: int, watch: Stopwatch, by_hand: bool = False) -> Report:
+    """Let a mesh live to its scenario's end, and judge it. `watch` runs since it was made."""
+    scenario = mesh.scenario
     failures, settled_s, fates = _live(mesh)
     real_s = watch.seconds()
     traffic, world = mesh.network.traffic, mesh.world
@@ -65,6 +71,7 @@ def run(
         metrics=measure(mesh.metrics, traffic, fates, scenario.nodes, world.now),
         setting=scenario,
         provenance=provenance(),
+        by_hand=by_hand,
     )
 
 
@@ -111,7 +118,8 @@ class SimulatedMesh:
         work = scenario.workload
         Authors(self.world, self.nodes, self.metrics.journal, work, Random(f"{seed}/authors")).begin(quiet_at)
         Publishers(self.world, work, Random(f"{seed}/publishers")).begin(self.nodes, quiet_at)
-        Faults(around, self.nodes, Random(f"{seed}/faults")).begin(scenario.faults)
+        self.faults = Faults(around, self.nodes, Random(f"{seed}/faults"))
+        self.faults.begin(scenario.faults)
         self.vigil.begin(self.nodes)
 
 

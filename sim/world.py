@@ -25,6 +25,14 @@ class World:
         self._sequence += 1
         heappush(self._heap, (max(when, self.now), self._sequence, action, argument))
 
+    def step(self) -> bool:
+        """Let the next thing happen. False: nothing is going to happen any more."""
+        if not self._heap:
+            return False
+        self.now, _, action, argument = heappop(self._heap)
+        action(argument)
+        return True
+
     def run(self, until: float) -> None:
         """Let everything happen that is due up to and including the moment `until`."""
         heap = self._heap
