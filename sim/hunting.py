@@ -18,7 +18,7 @@ from sim.report import Stopwatch, as_json
 from sim.reproduce import read_report, reproduce
 from sim.scenario import Scenario
 from sim.shrink import TRIES, Shrunk, shrink
-from sim.soak import Soaked, soak
+from sim.soak import Hunter, Soaked, soak
 from sim.writing import as_toml
 
 
@@ -80,9 +80,12 @@ def soak_swarms(
         )
     watch, console = Stopwatch(), Console(soft_wrap=True, highlight=False)
     runs = messages = failed = 0
-    for soaked in soak(first, jobs, lambda: watch.seconds() < minutes * 60.0):
+    for soaked in soak(first, jobs, lambda: watch.seconds() < minutes * 60.0, Hunter()):
+        if soaked.small is not None:
+            _keep(soaked.seed, soaked.small, out, console)
+            continue
         runs, messages, failed = runs + 1, messages + soaked.messages, failed + bool(soaked.failures)
-        _tell_soaked(soaked, out, console)
+        _tell_soaked(soaked, console)
     verdict = f"{failed} FAILED" if failed else "all passed"
     console.print(
         f"{runs} seeds from {first} on, {messages:,} messages, {watch.seconds():.0f} s: {verdict}", markup=False
@@ -90,7 +93,7 @@ def soak_swarms(
     return 1 if failed else 0
 
 
-def _tell_soaked(soaked: Soaked, out: Path, console: Console) -> None:
+def _tell_soaked(soaked: Soaked, console: Console) -> None:
     size = f"{soaked.nodes} nodes, {soaked.sim_s:g} s, {soaked.messages:,} messages"
     if not soaked.failures:
         console.print(f"seed {soaked.seed}: passed ({size})", markup=False)
@@ -99,12 +102,15 @@ def _tell_soaked(soaked: Soaked, out: Path, console: Console) -> None:
     for failure in soaked.failures:
         console.print(f"  {failure}", markup=False)
     console.print(f"again with: mesh-sim run swarm:{soaked.seed} --seed {soaked.seed}", markup=False)
-    if soaked.small is not None:
-        make_folder(out)
-        path = out / f"seed-{soaked.seed}.toml"
-        write_text(path, as_toml(soaked.small.scenario))
-        write_text(path.with_suffix(".json"), as_json(soaked.small.report))
-        tell_shrunk(soaked.small, path, console)
+
+
+def _keep(seed: int, small: Shrunk, out: Path, console: Console) -> None:
+    make_folder(out)
+    path = out / f"seed-{seed}.toml"
+    write_text(path, as_toml(small.scenario))
+    write_text(path.with_suffix(".json"), as_json(small.report))
+    console.print(f"seed {seed}, made small:", markup=False)
+    tell_shrunk(small, path, console)
 
 
 def reproduce_report(report: Path, /) -> int:

@@ -59,16 +59,19 @@ class Shrinker:
         return True
 
     def _exhaust(self, simpler: Pass, tell: Callable[[Scenario], None]) -> bool:
-        """Take what one pass offers, as long as it offers something that fails. Returns whether anything was taken."""
+        """Take what one pass offers, as long as it offers something that fails. Returns whether anything was taken.
+
+        Other seeds have their turn only where nothing fails with the one that did.
+        """
         taken = False
-        while any(self._fails(candidate) for candidate in simpler(self.scenario)):
+        while any(self._fails(candidate, seed) for seed in self._seeds() for candidate in simpler(self.scenario)):
             taken = True
             tell(self.scenario)
         return taken
 
-    def _fails(self, candidate: Scenario) -> bool:
+    def _fails(self, candidate: Scenario, seed: int) -> bool:
         """Run a candidate; where it fails in the same way, it is the new scenario."""
-        key = _encode(candidate)
+        key = _encode((candidate, seed))
         if key in self._tried:
             return False
         self._tried.add(key)
@@ -76,7 +79,7 @@ class Shrinker:
             check_scenario(candidate, "a simpler scenario")
         except UsageError:
             return False
-        return any(self._fails_with(candidate, seed) for seed in self._seeds())
+        return self._fails_with(candidate, seed)
 
     def _seeds(self) -> list[int]:
         return list(dict.fromkeys([self.seed, *range(1, SEEDS_PER_TRY)]))

@@ -10,6 +10,7 @@ from itertools import count, takewhile
 from multiprocessing import get_context
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from sim.run import run
 from sim.scenario import Scenario
@@ -22,41 +23,62 @@ Maker = Callable[[int], Scenario]
 
 
 class Soaked(Struct, frozen=True):
-    """One seed: what failed, and what it was shrunk to. `small` is None where it passed, or broke the simulator itself."""
+    """One seed and what failed. A failure is told twice: as soon as it is seen, and with what it was shrunk to in `small`.
+
+    `shrinks`: it can be shrunk; not so where it broke the simulator itself.
+    """
 
     seed: int
     nodes: int
     sim_s: float
     messages: int
     failures: tuple[str, ...]
-    small: Shrunk | None
+    shrinks: bool = False
+    small: Shrunk | None = None
 
 
-def hunt(seed: int, make: Maker = swarm, run_one: Runner = run, tries: int = TRIES) -> Soaked:
-    """Run the swarm's scenario of one seed with that seed, and shrink it if it fails."""
-    scenario = make(seed)
-    try:
-        report = run_one(scenario, seed)
-        small = None if report.passed else shrink(scenario, seed, run_one, tries)
-    except Exception as error:  # A soak goes on; the seed shows it again.
-        said = f"the simulator broke: {type(error).__name__}: {error}"
-        return Soaked(seed, scenario.nodes, 0.0, 0, (said,), None)
-    return Soaked(seed, scenario.nodes, report.sim_s, report.messages, report.failures, small)
+class Hunter(Struct, frozen=True):
+    """How seeds are run: what makes their scenarios, what runs them, and how many runs a failure may cost."""
+
+    make: Maker = swarm
+    run_one: Runner = run
+    tries: int = TRIES
+
+    def hunt(self, seed: int) -> Soaked:
+        """Run the scenario of one seed with that seed."""
+        scenario = self.make(seed)
+        try:
+            report = self.run_one(scenario, seed)
+        except Exception as error:  # A soak goes on; the seed shows it again.
+            said = f"the simulator broke: {type(error).__name__}: {error}"
+            return Soaked(seed, scenario.nodes, 0.0, 0, (said,))
+        failures = report.failures
+        return Soaked(seed, scenario.nodes, report.sim_s, report.messages, failures, shrinks=not report.passed)
+
+    def shrink(self, soaked: Soaked) -> Soaked:
+        """The same with what it was shrunk to."""
+        return replace(soaked, small=shrink(self.make(soaked.seed), soaked.seed, self.run_one, self.tries))
 
 
-def soak(
-    first: int, jobs: int, goes_on: Callable[[], bool], hunt_one: Callable[[int], Soaked] = hunt
-) -> Iterator[Soaked]:
-    """Seeds from `first` upwards, `jobs` at once, while `goes_on()`; each as soon as it is done."""
+def soak(first: int, jobs: int, goes_on: Callable[[], bool], hunter: Hunter) -> Iterator[Soaked]:
+    """Seeds from `first` upwards, `jobs` at once, while `goes_on()`; each as soon as it is done, and failures again when shrunk."""
     seeds = takewhile(lambda _: goes_on(), count(first))
     if jobs <= 1:
-        yield from map(hunt_one, seeds)
+        for seed in seeds:
+            soaked = hunter.hunt(seed)
+            yield soaked
+            if soaked.shrinks:
+                yield hunter.shrink(soaked)
         return
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
         running: set[Future[Soaked]] = {
-            pool.submit(hunt_one, seed) for _, seed in zip(range(jobs), seeds, strict=False)
+            pool.submit(hunter.hunt, seed) for _, seed in zip(range(jobs), seeds, strict=False)
         }
         while running:
             done, running = wait(running, return_when=FIRST_COMPLETED)
-            yield from sorted((future.result() for future in done), key=lambda soaked: soaked.seed)
-            running |= {pool.submit(hunt_one, seed) for _, seed in zip(range(len(done)), seeds, strict=False)}
+            for soaked in sorted((future.result() for future in done), key=lambda soaked: soaked.seed):
+                yield soaked
+                if soaked.shrinks and soaked.small is None:
+                    running.add(pool.submit(hunter.shrink, soaked))
+            free = max(0, jobs - len(running))
+            running |= {pool.submit(hunter.hunt, seed) for _, seed in zip(range(free), seeds, strict=False)}

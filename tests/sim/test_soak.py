@@ -4,11 +4,11 @@ Invariant: time is counted in seeds here; the scenarios of the planted fault are
 """
 
 from collections.abc import Callable
-from functools import partial
 from itertools import count
 
+from sim.report import Report
 from sim.scenario import Scenario
-from sim.soak import Soaked, hunt, soak
+from sim.soak import Hunter, soak
 from tests.sim.mesh import scenario
 
 LIAR = {"kind": "lying-disk", "at_s": 6}
@@ -29,27 +29,28 @@ def so_many(seeds: int) -> Callable[[], bool]:
 
 
 def test_what_fails_is_shrunk_and_the_soak_goes_on() -> None:
-    found = list(soak(1, 1, so_many(4), partial(hunt, make=small, tries=10)))
-    assert [soaked.seed for soaked in found] == [1, 2, 3, 4]
-    assert [bool(soaked.failures) for soaked in found] == [False, False, True, False]
-    shrunk = found[2].small
+    found = list(soak(1, 1, so_many(4), Hunter(small, tries=10)))
+    assert [soaked.seed for soaked in found] == [1, 2, 3, 3, 4]
+    assert [bool(soaked.failures) for soaked in found] == [False, False, True, True, False]
+    assert found[2].small is None  # A failure is told before it is shrunk.
+    shrunk = found[3].small
     assert shrunk is not None
     assert [type(fault).__name__ for fault in shrunk.scenario.faults] == ["LyingDisk"]
 
 
 def test_processes_share_the_seeds_and_each_is_run_once() -> None:
-    found = list(soak(1, 2, so_many(3), partial(hunt, make=small, tries=2)))
-    assert sorted(soaked.seed for soaked in found) == [1, 2, 3]
-    alone = {soaked.seed: soaked for soaked in soak(1, 1, so_many(3), partial(hunt, make=small, tries=2))}
+    found = list(soak(1, 2, so_many(3), Hunter(small, tries=2)))
+    assert sorted(soaked.seed for soaked in found) == [1, 2, 3, 3]
+    alone = {soaked.seed: soaked for soaked in soak(1, 1, so_many(3), Hunter(small, tries=2))}
     assert all(soaked.failures == alone[soaked.seed].failures for soaked in found)
 
 
-def broken(made: Scenario, seed: int) -> Soaked:
+def broken(made: Scenario, seed: int) -> Report:
     """A simulator with a fault of its own."""
     raise ZeroDivisionError(f"seed {seed}")
 
 
 def test_a_broken_simulator_is_a_failure_with_a_seed() -> None:
-    soaked = hunt(7, small, broken)  # type: ignore[arg-type]
+    soaked = Hunter(small, broken).hunt(7)
     assert soaked.failures == ("the simulator broke: ZeroDivisionError: seed 7",)
-    assert soaked.small is None
+    assert not soaked.shrinks
