@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from mesh.crdt.branches import holds
 from mesh.crdt.fingerprint import read_fingerprint
+from mesh.crdt.replica import MemoryReplica, Table
 from mesh.peer import Peer
 from sim.journal import Journal
 from sim.node import MESH, Node

@@ -21,13 +21,16 @@ BROKEN_MAX = 20  # A mesh that has lost everything need not say so a thousand ti
 class Graves:
     """Who knows of which change that it was replaced. Every `every`-th batch that is shown, its cells are looked at."""
 
-    __slots__ = ("_dead", "_every", "_kills", "_left", "_newest", "broken")
+    __slots__ = ("_chains", "_dead", "_every", "_kills", "_left", "_newest", "broken")
 
     def __init__(self, every: int) -> None:
         self._every = self._left = every
         self._dead: dict[Name, int] = {}  # Bit i: at node i.
         self._kills: dict[BatchHash, tuple[Name, ...]] = {}
-        self._newest: dict[tuple[bytes, WriterId], Name] = {}
+        self._chains: dict[
+            WriterId, tuple[BatchHash, int]
+        ] = {}  # The newest batch seen, and which piece of chain it is on.
+        self._newest: dict[tuple[bytes, WriterId, int], Name] = {}
         self.broken: list[str] = []
 
     def show(self, index: int, batches: Iterable[OpenBatch], replica: MemoryReplica, now: float) -> None:
@@ -68,15 +71,23 @@ class Graves:
         """What a batch replaces: what it names, and its own writer's earlier change of the same cell."""
         known = self._kills.get(opened.hash)
         if known is None:
-            changes = enumerate(opened.content.changes)
-            known = tuple(name for number, change in changes for name in self._killed_by(opened, number, change))
+            chain, changes = self._chain_of(opened), enumerate(opened.content.changes)
+            known = tuple(name for number, change in changes for name in self._killed_by(opened, number, change, chain))
             self._kills[opened.hash] = known
         return known
 
-    def _killed_by(self, opened: OpenBatch, number: int, change: Change) -> Iterator[Name]:
+    def _chain_of(self, opened: OpenBatch) -> int:
+        """Which piece of its writer's chain a batch is on: a fork begins another, and what stands there replaces nothing here."""
+        content = opened.content
+        newest, chain = self._chains.get(content.writer, (content.previous, 0))
+        chain += newest != content.previous
+        self._chains[content.writer] = opened.hash, chain
+        return chain
+
+    def _killed_by(self, opened: OpenBatch, number: int, change: Change, chain: int) -> Iterator[Name]:
         if change.kind is not Kind.BURY:  # A bury names what it saw in the record, and hides it.
             yield from map(name_of, change.over)
-        place = (cell_key(change.record, change.field), opened.content.writer)
+        place = (cell_key(change.record, change.field), opened.content.writer, chain)
         before = self._newest.get(place)
         if before is not None:
             yield before
