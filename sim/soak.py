@@ -63,22 +63,27 @@ class Hunter(Struct, frozen=True):
 def soak(first: int, jobs: int, goes_on: Callable[[], bool], hunter: Hunter) -> Iterator[Soaked]:
     """Seeds from `first` upwards, `jobs` at once, while `goes_on()`; each as soon as it is done, and failures again when shrunk."""
     seeds = takewhile(lambda _: goes_on(), count(first))
-    if jobs <= 1:
-        for seed in seeds:
-            soaked = hunter.hunt(seed)
-            yield soaked
-            if soaked.shrinks:
-                yield hunter.shrink(soaked)
-        return
+    yield from _alone(seeds, hunter) if jobs <= 1 else _together(seeds, jobs, hunter)
+
+
+def _alone(seeds: Iterator[int], hunter: Hunter) -> Iterator[Soaked]:
+    for seed in seeds:
+        soaked = hunter.hunt(seed)
+        yield soaked
+        if soaked.shrinks:
+            yield hunter.shrink(soaked)
+
+
+def _together(seeds: Iterator[int], jobs: int, hunter: Hunter) -> Iterator[Soaked]:
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
         running: set[Future[Soaked]] = {
             pool.submit(hunter.hunt, seed) for _, seed in zip(range(jobs), seeds, strict=False)
         }
         while running:
             done, running = wait(running, return_when=FIRST_COMPLETED)
-            for soaked in sorted((future.result() for future in done), key=lambda soaked: soaked.seed):
-                yield soaked
-                if soaked.shrinks and soaked.small is None:
-                    running.add(pool.submit(hunter.shrink, soaked))
+            found = sorted((future.result() for future in done), key=lambda soaked: soaked.seed)
+            yield from found
+            shrinking = [soaked for soaked in found if soaked.shrinks and soaked.small is None]
+            running |= {pool.submit(hunter.shrink, soaked) for soaked in shrinking}
             free = max(0, jobs - len(running))
             running |= {pool.submit(hunter.hunt, seed) for _, seed in zip(range(free), seeds, strict=False)}
