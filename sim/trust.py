@@ -21,6 +21,8 @@ def certificate_for(name: str) -> bytes:
 class CheapTrust:
     """The keys of one simulated node."""
 
+    admin = b"key of the admin"
+
     def __init__(self, name: str) -> None:
         self._key = b"key of " + name.encode()
 

@@ -27,7 +27,7 @@ from mesh.api.shapes import (
 from mesh.crdt.batch import Kind
 from mesh.crdt.cell import Cell, Sibling
 from mesh.crdt.clock import seconds_of
-from mesh.crdt.lines import Context, read_lines
+from mesh.crdt.lines import read_context
 from mesh.crdt.replica import Reader
 from mesh.crdt.showing import Showing
 from mesh.crdt.token import encode_token
@@ -59,7 +59,7 @@ class Slice(Struct, Generic[T], frozen=True):
 
 def position_of(reader: Reader) -> Position:
     """What is applied of every writer in the state that `reader` sees."""
-    return Context(read_lines(reader)).token()
+    return read_context(reader).token()
 
 
 async def catch_up(node: Node, params: Reading) -> None:

@@ -48,7 +48,7 @@ def apply_batch(mesh: MeshId, opened: OpenBatch, applied: Applied, precedes: Pre
             before_it = decode_cell(before.get(key))
             after = change_cell(before_it, change, sibling_of(opened, index), precedes)
             cells[key] = encode_cell(after) if after else None
-            by = _weight_of_change(mesh, key, before_it, after)
+            by = weight_of_change(mesh, key, before_it, after)
         bucket = bucket_of(key)
         shifts[bucket] = shifts.get(bucket, 0) + by
     return Outcome(cells, shifts)
@@ -72,7 +72,8 @@ def change_cell(before: Cell, change: Change, made: Sibling, precedes: Precedes 
     return ranked(kept)
 
 
-def _weight_of_change(mesh: MeshId, key: bytes, before: Cell, after: Cell) -> int:
+def weight_of_change(mesh: MeshId, key: bytes, before: Cell, after: Cell) -> int:
+    """By how much a cell moves its bucket of the fingerprint."""
     come = [weigh(mesh, key, encode_cell((sibling,))) for sibling in after if sibling not in before]
     gone = [weigh(mesh, key, encode_cell((sibling,))) for sibling in before if sibling not in after]
     return sum(come) - sum(gone)

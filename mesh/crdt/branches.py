@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from mesh.crdt.batch import OpenBatch, decode_batch, hash_content, reread
 from mesh.crdt.keys import batch_key
-from mesh.crdt.lines import Context, Line, LineId, has_forks, read_family, read_lines
+from mesh.crdt.lines import Context, Line, LineId, has_forks, read_context, read_family
 from mesh.crdt.replica import Reader, Table
 from mesh.errors import DamagedRow
 from mesh.ids import BatchHash, Dot, Head, WriterId
@@ -74,10 +74,19 @@ class Tree:
         return None
 
     def is_applied(self, need: Need) -> bool:
-        """Whether that very batch is applied (or void, which counts as well)."""
+        """Whether that very batch is applied, or void, or taken by an end: both count as well."""
+        if self.is_gone(need.writer, need.number, need.hash):
+            return True
         family = self._context.family(need.writer)
         reached = (line for line in family if line.first <= need.number <= line.applied.number)
         return any(self.hash_of(line, need.number).startswith(need.hash) for line in reached)
+
+    def is_gone(self, writer: WriterId, number: int, wanted: bytes) -> bool:
+        """Whether nobody needs to wait for that batch: it is not here, and behind an end of its writer.
+
+        Where a writer forked, that may be a batch of a branch that stays; `ending.correct` makes good for it when it comes.
+        """
+        return self._context.ends.beyond(writer, number) is not None and self.find(writer, number, wanted) is None
 
     def has_number(self, writer: WriterId, number: int) -> bool:
         """Whether a batch of that number is applied, whichever it is. Cheap, and enough where the writer did not fork."""
@@ -128,7 +137,7 @@ class Tree:
             return self.is_applied(Need(writer, number, mark))
         family = self._context.family(writer)  # Named before anybody knew of the fork: any branch may be meant.
         far = all(line.applied.number >= min(number, line.have.number) for line in family)
-        return far and self.has_number(writer, number)
+        return far and (self.has_number(writer, number) or self._context.ends.beyond(writer, number) is not None)
 
     def spans(self, position: Position, *, certain: bool = False) -> Spans:
         """How far each line counts within `position`. `certain`: where any branch may be meant, none counts."""
@@ -177,7 +186,7 @@ class Tree:
 
 def read_tree(reader: Reader) -> Tree:
     """The tree that a replica holds."""
-    return Tree(reader, Context(read_lines(reader)))
+    return Tree(reader, read_context(reader))
 
 
 def spans_of(reader: Reader, position: Position, *, certain: bool = False) -> Spans:

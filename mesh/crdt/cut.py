@@ -7,7 +7,7 @@ all that it names; and nothing that could have stayed was cut, because a cut onl
 from mesh.crdt.batch import Content
 from mesh.crdt.branches import Position, Spans, Tree, line_of
 from mesh.crdt.clock import COUNTER_BITS
-from mesh.crdt.lines import Context, LineId, read_lines
+from mesh.crdt.lines import LineId, read_context
 from mesh.crdt.replica import Reader
 from mesh.ids import Dot, WriterId
 
@@ -26,7 +26,7 @@ class Cut:
     """
 
     def __init__(self, reader: Reader, position: Position, stamp: int) -> None:
-        self._context = Context(read_lines(reader))
+        self._context = read_context(reader)
         spans = Tree(reader, self._context).spans(position)
         self._spans: Spans = {line: spans[line] for line in sorted(spans)}
         self._stamp = stamp

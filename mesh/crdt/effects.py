@@ -6,6 +6,7 @@ Invariant: an effect is a value; the order of the effects of one call carries no
 from msgspec import Struct
 
 from mesh.crdt.batch import OpenBatch
+from mesh.crdt.ends import SignedEnd
 from mesh.crdt.replica import Write, Writes
 from mesh.errors import MeshError
 from mesh.ids import Head, NodeId
@@ -39,6 +40,13 @@ class Stocked(Struct, frozen=True):
     source: NodeId | None
 
 
+class Ended(Struct, frozen=True):
+    """These ends are durable here for the first time: they may be passed on to other peers."""
+
+    ends: tuple[SignedEnd, ...]
+    source: NodeId | None
+
+
 class Composed(Struct, frozen=True):
     """The write asked for by `request` is durable here, as batch `head`; None: it changed nothing."""
 
@@ -66,4 +74,4 @@ class Emit(Struct, frozen=True):
     about: dict[str, Fact]
 
 
-LedgerEffect = Store | Visible | Stocked | Composed | NotComposed | Gap | Emit
+LedgerEffect = Store | Visible | Stocked | Ended | Composed | NotComposed | Gap | Emit

@@ -8,6 +8,7 @@ from msgspec import Struct
 from mesh.crdt.batch import Batch
 from mesh.crdt.compose import Edit
 from mesh.crdt.damage import Mend
+from mesh.crdt.ends import SignedEnd
 from mesh.ids import NodeId, WriterId
 
 
@@ -26,6 +27,17 @@ class Compose(Struct, frozen=True):
     edits: tuple[Edit, ...]
     author: str
     about: dict[str, str] = {}
+
+
+class TakeEnds(Struct, frozen=True):
+    """Ends of writers, signed by the mesh's admin. `source` is None where they were handed in here.
+
+    Answered with `request` once they are durable; one that is known already changes nothing.
+    """
+
+    ends: tuple[SignedEnd, ...]
+    source: NodeId | None = None
+    request: int | None = None
 
 
 class OpenEra(Struct, frozen=True):
@@ -64,4 +76,4 @@ class StoreFailed(Struct, frozen=True):
     reason: str
 
 
-LedgerEvent = Merge | Compose | Confirm | OpenEra | Mend | Retry | RetryHeld | Stored | StoreFailed
+LedgerEvent = Merge | TakeEnds | Compose | Confirm | OpenEra | Mend | Retry | RetryHeld | Stored | StoreFailed

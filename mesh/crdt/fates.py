@@ -64,7 +64,9 @@ def _missing(tree: Tree, opened: OpenBatch) -> Held | None:
             return _held(need)
     for change in content.changes:
         for dot in change.over:  # Whether it is that very batch is asked where it is looked for.
-            if not tree.has_number(dot.writer, dot.number) and not _is_own_future(opened, dot.writer, dot.number):
+            if tree.has_number(dot.writer, dot.number) or _is_own_future(opened, dot.writer, dot.number):
+                continue
+            if not tree.is_gone(dot.writer, dot.number, dot.mark):
                 return _held(Need(dot.writer, dot.number, b""))
     return None
 
@@ -164,6 +166,8 @@ def _judge_dot(reader: Reader, tree: Tree, mesh: MeshId, change: Change, dot: Do
     """Whether `dot`, which is not live in the change's own cell, was ever a change of that cell (or record)."""
     need = Need(dot.writer, dot.number, dot.mark)
     line = tree.find(dot.writer, dot.number, dot.mark)
+    if line is None and tree.is_gone(dot.writer, dot.number, dot.mark):
+        return None  # An end took it, and what it said.
     if line is None or line.applied.number < dot.number:
         return _held(need)
     row = reader.get(Table.BATCHES, batch_key(line.id, dot.number))

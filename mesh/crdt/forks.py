@@ -11,7 +11,7 @@ from msgspec import Struct
 from mesh.crdt.batch import Batch, OpenBatch, decode_batch, open_batch
 from mesh.crdt.branches import Tree, branch_id
 from mesh.crdt.keys import batch_key
-from mesh.crdt.lines import Context, Line, LineId, read_lines
+from mesh.crdt.lines import Context, Line, LineId, read_context
 from mesh.crdt.replica import Reader, Table
 from mesh.ids import MeshId, WriterId
 
@@ -40,7 +40,7 @@ class Fork(Struct, frozen=True):
 
 def scan_forks(reader: Reader, mesh: MeshId) -> Iterator[Fork]:
     """Every fork, by writer and number."""
-    context = Context(read_lines(reader))
+    context = read_context(reader)
     for writer in sorted(context.branches):
         family = context.family(writer)
         points = {line.leaves: None for line in family if line.leaves is not None}

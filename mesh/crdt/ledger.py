@@ -14,15 +14,26 @@ from mesh.crdt.batch import CHANGES_MAX, CONTENT_BYTES_MAX, Change, encode_value
 from mesh.crdt.branches import Need, Position, Tree
 from mesh.crdt.compose import changes_of
 from mesh.crdt.damage import Mend
-from mesh.crdt.effects import Composed, Emit, Gap, LedgerEffect, NotComposed, Stocked, Store, Visible
+from mesh.crdt.effects import Composed, Emit, Ended, Gap, LedgerEffect, NotComposed, Stocked, Store, Visible
 from mesh.crdt.era import read_author
-from mesh.crdt.events import Compose, Confirm, LedgerEvent, Merge, OpenEra, Retry, RetryHeld, Stored, StoreFailed
+from mesh.crdt.events import (
+    Compose,
+    Confirm,
+    LedgerEvent,
+    Merge,
+    OpenEra,
+    Retry,
+    RetryHeld,
+    Stored,
+    StoreFailed,
+    TakeEnds,
+)
 from mesh.crdt.fingerprint import Fingerprint
 from mesh.crdt.fold import Blocked, Fold, Place
-from mesh.crdt.lines import Context, LineId, Lines, read_lines
+from mesh.crdt.lines import LineId, Lines, read_context
 from mesh.crdt.overlay import Overlay
 from mesh.crdt.quota import LIMITS, Quota
-from mesh.crdt.refusals import not_applied, refuse_held_chain
+from mesh.crdt.refusals import is_ended, not_applied, refuse_ended, refuse_held_chain
 from mesh.crdt.replica import Reader, Replica, Table
 from mesh.crdt.scribe import Scribe
 from mesh.crdt.waiting import note_waits
@@ -66,7 +77,7 @@ class Ledger:
         self._pending: dict[int, _Pending] = {}
         own = trust.read_certificate(certificate)
         with replica.read() as reader:
-            self.durable = Context(read_lines(reader))
+            self.durable = read_context(reader)
             self.fingerprint = Fingerprint(reader.scan(Table.BUCKETS))
             author = read_author(reader, own.hash, entropy)
             self.quota = Quota(limits)
@@ -91,6 +102,11 @@ class Ledger:
     def blocked(self) -> Mapping[LineId, Need | None]:
         """Lines whose next batch is held, and the batch that it waits for, where it waits for one."""
         return self._blocked
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether an admin has ended this node's own writer: then it writes nothing."""
+        return is_ended(self._working, self.writer) is not None
 
     def deadline(self) -> float:
         """At once while batches that were held when the replica was opened wait for their one more try; else never."""
@@ -122,6 +138,8 @@ class Ledger:
         match event:
             case Merge():
                 return self._on_merge(event, now)
+            case TakeEnds():
+                return self._on_ends(event, now)
             case Compose():
                 return self._on_compose(event, now)
             case Confirm(request):
@@ -160,6 +178,20 @@ class Ledger:
             faults.append(self._begin_era(fold, reason))
         return [*faults, *self._close(_Pending(fold, merge.source))]
 
+    def _on_ends(self, taken: TakeEnds, now: float) -> list[LedgerEffect]:
+        faults: list[LedgerEffect] = []
+        with self._folding(now) as fold:
+            self._retry_stale(fold)
+            try:
+                for signed in taken.ends:
+                    fold.admit_end(signed)
+            except MalformedMessage as error:
+                faults.append(Emit("peer.malformed", {"node": (taken.source or b"").hex(), "reason": str(error)}))
+        closed = self._close(_Pending(fold, taken.source))
+        if fold.ends:
+            self._scribe.look_at(self._working)  # What is gone is not to be named any more.
+        return [*faults, *closed, *(self._on_confirm(taken.request) if taken.request is not None else [])]
+
     def _on_compose(self, compose: Compose, now: float) -> list[LedgerEffect]:
         if not 1 <= len(compose.edits) <= CHANGES_MAX:
             raise UsageError(
@@ -169,6 +201,7 @@ class Ledger:
             )
         with self._overlay.read() as reader:
             refuse_held_chain(reader, self._working.lines.get(self.writer))
+            refuse_ended(self._working, self.writer)
             changes = changes_of(reader, compose.edits)
             _check_size(changes, compose)
         with self._folding(now) as fold:
@@ -200,8 +233,7 @@ class Ledger:
             self._overlay.forget(self._ticket)
         self._working = self.durable.copy()
         for pending in self._pending.values():
-            for line in pending.fold.moved.values():
-                self._working.move(line)
+            pending.fold.bring(self._working)
         self._blocked.clear()
         self._stale = self._held_lines()
         self._scribe.look_at(self._working)
@@ -234,6 +266,8 @@ class Ledger:
         self._stale = []
 
     def _on_open_era(self, reason: str, now: float) -> list[LedgerEffect]:
+        if self.is_ended:
+            return []  # Whoever was ended does not go on under another name by itself.
         with self._folding(now) as fold:
             begun = self._begin_era(fold, reason)
         return [begun, *self._close(_Pending(fold))]
@@ -252,6 +286,7 @@ class Ledger:
         for source, group in groupby(done, key=lambda pending: pending.source):
             if stocked := tuple(opened for pending in group for opened in pending.fold.stocked):
                 said.append(Stocked(stocked, source))
+        said += [Ended(tuple(pending.fold.ends), pending.source) for pending in done if pending.fold.ends]
         if visible := tuple(opened for pending in done for opened in pending.fold.visible):
             said.append(Visible(visible))
         for pending in done:
@@ -266,8 +301,7 @@ class Ledger:
             if write.table is Table.BUCKETS:
                 self.fingerprint.move(write.key, write.value)
         self._overlay.stored(ticket)
-        for line in pending.fold.moved.values():
-            self.durable.move(line)
+        pending.fold.bring(self.durable)
         return pending
 
     def _on_store_failed(self, ticket: int, reason: str) -> list[LedgerEffect]:
@@ -328,7 +362,8 @@ class Ledger:
         for writer, line in self._working.lines.items():
             assert line.applied.number <= line.have.number, writer.hex()
             durable = self.durable.lines.get(writer)
-            assert durable is None or durable.have.number <= line.have.number, writer.hex()
+            ended = len(self._working.ends.by_name) > len(self.durable.ends.by_name)  # What it takes is still on disk.
+            assert ended or durable is None or durable.have.number <= line.have.number, writer.hex()
         assert set(self._overlay.tickets) == set(self._pending), (self._overlay.tickets, list(self._pending))
 
 

@@ -9,10 +9,12 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import Struct
 
+from mesh.crdt.ends import End, Ends, read_ends
 from mesh.crdt.replica import Reader, Table, Write
 from mesh.crdt.sums import EVERYTHING, Span, Sums, weigh
 from mesh.ids import Head, WriterId
 
+END_WEIGHT = b"end"  # Before an end's name where it is weighed for the digest; heads are longer.
 LineId = WriterId
 """A chain of batches as it is stored here: the first-seen one of a writer has the writer's own name."""
 
@@ -73,6 +75,12 @@ def line_write(line: Line) -> Write:
     return Write(Table.FORKS, line.have.writer + line.branch.line, _encode(line))
 
 
+def drop_write(line: Line) -> Write:
+    """The write that takes a line's row away."""
+    write = line_write(line)
+    return Write(write.table, write.key, None)
+
+
 def decode_line(row: bytes) -> Line:
     """The line in a row of CONTEXT or FORKS. Raises msgspec.MsgspecError where a disk has damaged it."""
     return _decode(row)
@@ -111,22 +119,48 @@ def has_forks(reader: Reader) -> bool:
     return next(reader.scan(Table.FORKS), None) is not None
 
 
-class Context:
-    """The lines of all writers, with sums of the `have` heads that cost what has moved since they were last asked for."""
+def read_context(reader: Reader) -> "Context":
+    """All lines and ends of a replica."""
+    return Context(read_lines(reader), read_ends(reader))
 
-    def __init__(self, lines: Lines) -> None:
+
+class Context:
+    """The lines of all writers, and the ends of some. Sums of the `have` heads cost what has moved since they were asked for."""
+
+    def __init__(self, lines: Lines, ends: Ends | None = None) -> None:
         self.lines: dict[LineId, Line] = {}
         self.moves = 0  # How often a line was replaced: who keeps something made of the lines knows when it is stale.
         self.branches: dict[WriterId, list[LineId]] = {}  # Of forked writers, each behind the line that it leaves.
         self._sums = Sums()
-        self._counted: dict[LineId, int] = {}  # What each line's head adds to the sums.
+        self._counted: dict[LineId, tuple[WriterId, int]] = {}  # What each line's head adds to the sums.
+        self.ends = Ends()
+        for name, end in (ends or self.ends).by_name.items():
+            self.end(name, end)
         self._moved: dict[LineId, None] = {}  # Since the sums were last asked for.
         for line in lines.values():
             self.move(line)
 
     def copy(self) -> "Context":
         """An independent context with the same lines."""
-        return Context(self.lines)
+        return Context(self.lines, self.ends)
+
+    def end(self, name: bytes, end: End) -> bool:
+        """Take in an end of a writer. False: it is known already. What it takes has to be dropped by whoever knows the log."""
+        if not self.ends.add(name, end):
+            return False
+        self._sums.add(end.writer, weigh(END_WEIGHT + name))
+        return True
+
+    def drop(self, name: LineId) -> None:
+        """Forget a line."""
+        line = self.lines.pop(name, None)
+        if line is None:
+            return
+        left = [other for other in self.branches.pop(line.have.writer, []) if other != name]
+        if left:
+            self.branches[line.have.writer] = left
+        self.moves += 1
+        self._moved[name] = None
 
     def move(self, line: Line) -> None:
         """Replace what is known of one line."""
@@ -151,7 +185,7 @@ class Context:
 
     @property
     def digest(self) -> bytes:
-        """16 bytes; equal digests mean equal `have` heads. Not a security claim: batches are signed."""
+        """16 bytes; equal digests mean equal `have` heads and ends. Not a security claim: batches are signed."""
         return self._settled().digest
 
     def sums(self, of: int) -> bytes:
@@ -160,10 +194,11 @@ class Context:
 
     def _settled(self) -> Sums:
         for name in self._moved:
-            head = self.lines[name].have
-            weight = _weigh(head)
-            self._sums.add(head.writer, weight - self._counted.get(name, 0))
-            self._counted[name] = weight
+            if (before := self._counted.pop(name, None)) is not None:
+                self._sums.add(before[0], -before[1])
+            if (line := self.lines.get(name)) is not None:
+                self._counted[name] = line.have.writer, _weigh(line.have)
+                self._sums.add(*self._counted[name])
         self._moved.clear()
         return self._sums
 

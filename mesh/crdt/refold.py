@@ -47,7 +47,7 @@ class Outcome(Struct, frozen=True):
     complete: bool
 
 
-class _Cell:
+class LiveCell:
     """All that applied batches say of one cell."""
 
     __slots__ = ("newest", "replaced")
@@ -57,6 +57,7 @@ class _Cell:
         self.replaced: set[Dot] = set()
 
     def add(self, line: LineId, made: Sibling, over: tuple[Dot, ...]) -> None:
+        """Count in a change that stands in `line`."""
         before = self.newest.get(line)
         if before is None or before.dot < made.dot:
             self.newest[line] = made
@@ -64,6 +65,7 @@ class _Cell:
             self.replaced.update(over)
 
     def live(self, lines: Lines) -> tuple[Sibling, ...]:
+        """Its live siblings."""
         passed: dict[LineId, int] = {}  # Up to where a branch that goes on from a line has changed the cell again.
         for name in self.newest:
             for base, before in leaves_of(lines, name).items():
@@ -92,7 +94,7 @@ class Refold:
         self._damaged: dict[Damaged, None] = {}
         self._complete = True
         self._stored: dict[bytes, bytes | None] = {}
-        self._cells: dict[bytes, _Cell] = {}
+        self._cells: dict[bytes, LiveCell] = {}
         self._weights: dict[bytes, int] = {}
         self._wrong: dict[bytes, bytes | None] = {}
         self._to_weigh: dict[bytes, None] = {}
@@ -197,7 +199,7 @@ class Refold:
             key = cell_key(change.record, change.field)
             if bucket_of(key) not in self._wanted:
                 continue
-            self._cells.setdefault(key, _Cell()).add(name, sibling_of(opened, index), change.over)
+            self._cells.setdefault(key, LiveCell()).add(name, sibling_of(opened, index), change.over)
             self._to_weigh[key] = None
             if number > began.get(name, 0):
                 self._stored.pop(key, None)  # It may have moved since it was read.

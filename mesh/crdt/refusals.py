@@ -3,11 +3,13 @@
 Invariant: a write is answered as stored only if the peer that made it shows it; whoever hears one of these errors changed nothing.
 """
 
+from mesh.crdt.ends import End
 from mesh.crdt.fates import Held, Void
 from mesh.crdt.keys import batch_key
-from mesh.crdt.lines import Line
+from mesh.crdt.lines import Context, Line
 from mesh.crdt.replica import Reader, Table
 from mesh.errors import Refused
+from mesh.ids import NO_BATCH, WriterId
 
 
 def refuse_held_chain(reader: Reader, line: Line | None) -> None:
@@ -20,6 +22,24 @@ def refuse_held_chain(reader: Reader, line: Line | None) -> None:
         f"this node's own batches from number {number} on cannot be applied here ({why}): a new write would not be shown",
         rule="a node writes behind its own newest batch",
         todo="see `mesh held`; upgrade this node where its package is older than its data, or write at another peer",
+    )
+
+
+def is_ended(context: Context, writer: WriterId) -> End | None:
+    """The end behind which this writer's next batch would stand."""
+    line = context.lines.get(writer)
+    tip = (line.have.number, line.have.hash) if line is not None else (0, NO_BATCH)
+    return next((end for end in context.ends.of(writer) if (end.number, end.hash) == tip), None)
+
+
+def refuse_ended(context: Context, writer: WriterId) -> None:
+    """A write of a writer that an admin has ended would count nowhere. Raises Refused."""
+    if (end := is_ended(context, writer)) is None:
+        return
+    raise Refused(
+        f"{end.author} has ended this node's writes behind batch {end.number}: {end.reason or 'no reason was given'}",
+        rule="what an ended writer signs has no effect anywhere",
+        todo="write at another peer; where this node is trusted again, let it join the mesh anew, in a fresh folder",
     )
 
 

@@ -24,6 +24,9 @@ class Table(StrEnum):
     FATES = "fates"  # line, number -> why a batch is void or held
     BUCKETS = "buckets"  # one byte -> 32 bytes of fingerprint
     CERTIFICATES = "certificates"  # hash -> certificate bytes
+    ENDS = "ends"  # name -> an admin's signed end of a writer
+    ENDED = "ended"  # writer, number, hash -> a batch that an end took, verbatim
+    ASSUMED = "assumed"  # a batch that an end may have taken -> who was applied without waiting for it
     META = "meta"  # schema version, era, boot, clock
     BOOK = "book"  # node -> the last claim heard: the peer book
     BOARDS = "boards"  # owner -> signed deltas; in an environment of its own, committed lazily

@@ -15,6 +15,7 @@ from mesh.crdt.batch import OpenBatch, decode_batch, open_batch
 from mesh.crdt.branches import branch_id
 from mesh.crdt.damage import Tolerant
 from mesh.crdt.differences import DERIVED, Difference, compare, place_of
+from mesh.crdt.ends import decode_signed
 from mesh.crdt.fingerprint import read_fingerprint
 from mesh.crdt.fold import Blocked, Fold, Place
 from mesh.crdt.keys import number_of
@@ -123,6 +124,7 @@ class _Refold:
     def run(self, progress: Progress) -> None:
         """Fold all there is. Writers take turns in order of their stamps, so that next to nothing has to be held."""
         self._copy_certificates()
+        self._copy_ends()
         lines, total = self._survey()
         turns = self._turns(lines)
         while self._fold_slice(turns):
@@ -161,6 +163,14 @@ class _Refold:
                     self._fault(place, "the certificate with this hash", f"{short(known.hash)}", Table.CERTIFICATES)
                     continue
                 fold.admit_certificate(raw)
+
+    def _copy_ends(self) -> None:
+        with self._folding() as fold:
+            for key, row in self._log.scan(Table.ENDS):
+                try:
+                    fold.admit_end(decode_signed(row))
+                except MalformedMessage as error:
+                    self._fault(f"end {short(key)}", "an end that the mesh's admin signed", str(error), Table.ENDS)
 
     def _survey(self) -> tuple[list[LineId], int]:
         """The lines in the log, and how many rows it has. Takes note of what is a branch of a writer."""

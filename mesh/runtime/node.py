@@ -13,7 +13,7 @@ from mesh import __version__
 from mesh.config import Config
 from mesh.crdt.events import RetryHeld
 from mesh.crdt.fingerprint import read_fingerprint
-from mesh.crdt.lines import Context, read_lines
+from mesh.crdt.lines import read_context
 from mesh.crdt.replica import Reader, Replica
 from mesh.crdt.token import decode_token, encode_token
 from mesh.effects import Composed, NotComposed
@@ -153,7 +153,7 @@ class Node:
         """How this node is. Fingerprint and token come from one committed state."""
         with self.read() as reader:
             fingerprint = read_fingerprint(reader)
-            context = Context(read_lines(reader))
+            context = read_context(reader)
         members = self.loop.peer.roster.members()
         reading = self.look_at_disk()
         return Health(

@@ -44,7 +44,15 @@ class CaTrust(Checker):
         self._pool = ThreadPoolExecutor(max(1, self._threads - 1), "signatures")
         self.mesh = mesh
         self._ca = ca
+        self._admin = ca.public_key().public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
         self._certificates: OrderedDict[CertificateHash, Certificate] = OrderedDict()
+
+    @property
+    def admin(self) -> bytes:
+        """The CA's public key (DER SubjectPublicKeyInfo)."""
+        return self._admin
 
     def read_certificate(self, raw: bytes) -> Certificate:
         """The certificate in `raw`. Raises MalformedMessage where it is none, or another mesh's."""

@@ -32,6 +32,11 @@ class Signed(Struct, frozen=True, gc=False):
 class Checker(Protocol):
     """The CA of a mesh, and how signatures are checked: all that somebody outside of the mesh needs."""
 
+    @property
+    def admin(self) -> bytes:
+        """The public key of the mesh's admin: for now its CA's."""
+        ...
+
     def read_certificate(self, raw: bytes) -> Certificate:
         """The certificate in `raw`. Raises MalformedMessage where it is none, or another CA signed it."""
         ...

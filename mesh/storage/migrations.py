@@ -6,7 +6,7 @@ migrated a verified copy of it stands beside it.
 | schema | since | what is in it |
 | --- | --- | --- |
 | 1 | 0.1 | rows as they are |
-| 2 | 0.2 | a check of four bytes behind each row (`mesh.storage.seals`); buckets salted, not keyed, by the mesh; table `forks` |
+| 2 | 0.2 | a check of four bytes behind each row (`mesh.storage.seals`); buckets salted, not keyed, by the mesh; more tables |
 """
 
 import shutil
@@ -30,7 +30,7 @@ from mesh.storage.seals import Seals
 SCHEMA = 2  # Grows whenever an older program would misread the tables.
 ROWS_AT_ONCE = 1_000  # Read before they are written again, so that no cursor stands in a page that changes.
 
-SINCE_SECOND = (Table.FORKS,)  # Tables that schema 1 does not have.
+SINCE_SECOND = (Table.FORKS, Table.ENDS, Table.ENDED, Table.ASSUMED)  # Tables that schema 1 does not have.
 
 Databases: TypeAlias = "dict[Table, lmdb._Database]"
 Step: TypeAlias = "Callable[[lmdb.Transaction[bytes], Databases, MeshId], None]"

@@ -1,0 +1,286 @@
+"""Taking an end's batches out of a replica, as if they had never come (DESIGN §5, Ends).
+
+Invariant: afterwards the log, its lines and the touched cells are what a replica has that knew the end before any batch came;
+what was taken stands in ENDED, for people, and counts nowhere.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Protocol
+
+from msgspec import Struct
+
+from mesh.crdt.apply import sibling_of, weight_of_change
+from mesh.crdt.batch import OpenBatch, decode_batch, open_batch
+from mesh.crdt.branches import Tree
+from mesh.crdt.cell import decode_cell, encode_cell
+from mesh.crdt.effects import Emit, Fact
+from mesh.crdt.ends import End
+from mesh.crdt.fates import Void, judge, keys_of
+from mesh.crdt.fingerprint import bucket_of
+from mesh.crdt.keys import batch_key, cell_key, number_of
+from mesh.crdt.lines import Branch, Context, Line, LineId
+from mesh.crdt.refold import LiveCell
+from mesh.crdt.replica import Reader, Table, Write
+from mesh.ids import NO_BATCH, Dot, Head, MeshId, RecordId, WriterId
+
+VOID = b"void: "
+NAMES_MAX = 8  # So many records are looked for in a row's bytes before it is decoded.
+
+Place = tuple[LineId, int]
+
+
+class Bench(Protocol):
+    """What the surgery is done on: a fold under way."""
+
+    @property
+    def reader(self) -> Reader: ...
+    @property
+    def tree(self) -> Tree: ...
+    @property
+    def context(self) -> Context: ...
+    @property
+    def mesh(self) -> MeshId: ...
+    def put(self, write: Write) -> None: ...
+    def move(self, line: Line) -> None: ...
+    def drop(self, name: LineId) -> None: ...
+    def shift(self, bucket: int, by: int) -> None: ...
+
+
+def apply_end(bench: Bench, end: End) -> Emit:
+    """Take out what an end takes, and make again what that changes. Batches that waited for it are still to be tried."""
+    taken = take_out(bench, end)
+    rejudge_voids(bench, taken)
+    refold_cells(bench, taken.cells)
+    told: dict[str, Fact] = {"writer": end.writer.hex(), "number": end.number, "author": end.author}
+    told |= {"reason": end.reason, "batches": len(taken.batches), "records": len(records_of(taken.cells))}
+    return Emit("ledger.ended", told)
+
+
+class Taken(Struct):
+    """What an end took: batches by (writer, number, mark), and the cells that they changed."""
+
+    batches: dict[tuple[WriterId, int, bytes], None] = {}
+    cells: dict[bytes, None] = {}
+
+
+def cuts_of(tree: Tree, context: Context, end: End) -> dict[LineId, int]:
+    """The lines that hold a batch which an end takes, and from which number on."""
+    family = context.family(end.writer)
+    cuts: dict[LineId, int] = {}
+    if end.branch:
+        line = tree.find(end.writer, end.number + 1, end.branch)
+        if line is None or (end.number and tree.head_at(line, end.number).hash != end.hash):
+            return {}
+        cuts[line.id] = end.number + 1
+    elif end.number == 0:
+        return {line.id: line.first for line in family}
+    else:
+        line = tree.find(end.writer, end.number, end.hash)
+        if line is None:
+            return {}
+        cuts[line.id] = end.number + 1
+    for other in family:  # Each behind the one that it leaves.
+        if other.leaves is None or other.id in cuts:
+            continue
+        base, before = other.leaves
+        inside = base in cuts and before >= cuts[base]
+        if inside or (not end.branch and (base, before) == (line.id, end.number)):
+            cuts[other.id] = other.first
+    return {name: number for name, number in cuts.items() if number <= context.lines[name].have.number}
+
+
+def take_out(bench: Bench, end: End) -> Taken:
+    """Move what an end takes from the log to ENDED, and cut the lines. The touched cells are left as they are."""
+    taken = Taken({}, {})
+    cuts = cuts_of(bench.tree, bench.context, end)
+    lines = {name: bench.context.lines[name] for name in cuts}
+    kept = {name: _shortened(bench, lines[name], number) for name, number in cuts.items()}
+    for name, number in cuts.items():
+        _take_rows(bench, lines[name], number, taken)
+    for name, line in kept.items():
+        if line is not None:
+            bench.move(line)
+        elif lines[name].branch is not None:
+            bench.drop(name)
+        else:
+            nothing = Head(end.writer, 0, NO_BATCH)
+            bench.move(Line(nothing, nothing, 0, lines[name].key))
+    if cuts:
+        _join(bench, end.writer)
+    return taken
+
+
+def _shortened(bench: Bench, line: Line, cut: int) -> Line | None:
+    """A line without its batches from `cut` on; None where it has no others."""
+    if cut <= line.first:
+        return None
+    tip = bench.tree.head_at(line, cut - 1)
+    if line.applied.number < cut:
+        return Line(tip, line.applied, line.stamp, line.key, line.branch)
+    return Line(tip, tip, bench.tree.newest_stamp(line, cut - 1), line.key, line.branch)
+
+
+def _take_rows(bench: Bench, line: Line, cut: int, taken: Taken) -> None:
+    for key, row in list(bench.reader.scan(Table.BATCHES, line.id, batch_key(line.id, cut - 1))):
+        number = number_of(key)
+        opened = open_batch(decode_batch(row), bench.mesh)
+        fate = bench.reader.get(Table.FATES, key)
+        bench.put(Write(Table.ENDED, ended_key(opened.head), row))
+        bench.put(Write(Table.BATCHES, key, None))
+        if fate is not None:
+            bench.put(Write(Table.FATES, key, None))
+        taken.batches[opened.content.writer, number, opened.hash[:8]] = None
+        if number <= line.applied.number and fate is None:
+            taken.cells.update(dict.fromkeys(_keys(opened)))
+
+
+def ended_key(head: Head) -> bytes:
+    """The key of a batch in ENDED."""
+    return head.writer + head.number.to_bytes(8, "big") + head.hash
+
+
+def _keys(opened: OpenBatch) -> list[bytes]:
+    keys = keys_of(opened.content.changes)
+    return keys if isinstance(keys, list) else []
+
+
+def _join(bench: Bench, writer: WriterId) -> None:
+    """Let each line go on with a branch that leaves it at its tip, as if that had come first; forget an empty one."""
+    while (pair := _pair(bench.context, writer)) is not None:
+        base, branch = pair
+        for table in (Table.BATCHES, Table.FATES):
+            for key, row in list(bench.reader.scan(table, branch.id)):
+                bench.put(Write(table, key, None))
+                bench.put(Write(table, batch_key(base.id, number_of(key)), row))
+        bench.drop(branch.id)
+        newer = branch if branch.has_applied else base
+        bench.move(Line(branch.have, newer.applied, newer.stamp, base.key, base.branch))
+        for other in bench.context.family(writer):
+            if other.branch is not None and other.branch.base == branch.id:
+                moved = Branch(other.branch.line, base.id, other.branch.fork)
+                bench.move(Line(other.have, other.applied, other.stamp, other.key, moved))
+    for line in bench.context.family(writer):
+        if line.have.number == 0:
+            bench.drop(line.id)
+
+
+def _pair(context: Context, writer: WriterId) -> tuple[Line, Line] | None:
+    family = context.family(writer)
+    for branch in family:
+        if branch.leaves is not None:
+            base = context.lines[branch.leaves[0]]
+            if base.have.number == branch.leaves[1]:
+                return base, branch
+    return None
+
+
+def rejudge_voids(bench: Bench, taken: Taken) -> None:
+    """Judge those void batches again that name a taken one: what it said counts for nothing now."""
+    for key, fate in list(bench.reader.scan(Table.FATES)):
+        if not fate.startswith(VOID) or (row := bench.reader.get(Table.BATCHES, key)) is None:
+            continue
+        opened = open_batch(decode_batch(row), bench.mesh)
+        dots = (dot for change in opened.content.changes for dot in change.over)
+        if any((dot.writer, dot.number, dot.mark) in taken.batches for dot in dots):
+            rejudge(bench, (LineId(key[:16]), number_of(key)), opened, taken)
+
+
+def rejudge(bench: Bench, place: Place, opened: OpenBatch, taken: Taken) -> None:
+    """Give an applied or void batch its fate again, and note its cells."""
+    name, number = place
+    line = bench.context.lines[name]
+    stamp = bench.tree.newest_stamp(line, number - 1)
+    applied = Head(opened.content.writer, number - 1, opened.content.previous)
+    before = Line(line.have, applied, stamp, line.key, line.branch)
+    verdict = judge(bench.reader, bench.tree, bench.mesh, opened, before)
+    fate = f"void: {verdict.reason}".encode() if isinstance(verdict, Void) else None
+    if bench.reader.get(Table.FATES, key := batch_key(name, number)) != fate:
+        bench.put(Write(Table.FATES, key, fate))
+    taken.cells.update(dict.fromkeys(_keys(opened)))
+
+
+def refold_cells(bench: Bench, keys: Iterable[bytes]) -> int:
+    """Make cells again from the log. Returns how many differ now."""
+    wanted = dict.fromkeys(keys)
+    if not wanted:
+        return 0
+    cells = _cells(bench, wanted)
+    moved = 0
+    for key in wanted:
+        before = decode_cell(bench.reader.get(Table.CELLS, key))
+        after = cells[key].live(bench.context.lines) if key in cells else ()
+        if after != before:
+            moved += 1
+            bench.put(Write(Table.CELLS, key, encode_cell(after) if after else None))
+            bench.shift(bucket_of(key), weight_of_change(bench.mesh, key, before, after))
+    return moved
+
+
+def _cells(bench: Bench, wanted: Mapping[bytes, None]) -> dict[bytes, LiveCell]:
+    cells: dict[bytes, LiveCell] = {}
+    for name, row_key, row in _rows(bench, wanted):
+        if bench.reader.get(Table.FATES, row_key) is not None:
+            continue
+        opened = open_batch(decode_batch(row), bench.mesh)
+        for index, change in enumerate(opened.content.changes):
+            if (key := cell_key(change.record, change.field)) in wanted:
+                cells.setdefault(key, LiveCell()).add(name, sibling_of(opened, index), change.over)
+    return cells
+
+
+def _rows(bench: Bench, wanted: Mapping[bytes, None]) -> Iterator[tuple[LineId, bytes, bytes]]:
+    """Applied rows of the log that may change a wanted cell: content stands in them verbatim, most are never decoded."""
+    names = list(dict.fromkeys(key.split(b"\0", 2)[1] for key in wanted))
+    few = names if len(names) <= NAMES_MAX else None
+    for name in sorted(bench.context.lines):
+        last = bench.context.lines[name].applied.number
+        for key, row in bench.reader.scan(Table.BATCHES, name):
+            if number_of(key) > last:
+                break
+            if few is None or any(one in row for one in few):
+                yield name, key, row
+
+
+# ---- what was applied on the word of an end
+
+
+def assume(bench: Bench, opened: OpenBatch) -> None:
+    """Note which batches an applied one did not wait for, because an end may have taken them."""
+    if not bench.context.ends:
+        return
+    content = opened.content
+    needs = [Dot(head.writer, head.number, 0, head.hash[:8]) for head in content.after]
+    needs += [dot for change in content.changes for dot in change.over]
+    for need in needs:
+        if need.writer == content.writer and need.number >= content.number:
+            continue
+        if bench.tree.is_gone(need.writer, need.number, need.mark):
+            named = need.writer + need.number.to_bytes(8, "big") + need.mark
+            if next(bench.reader.scan(Table.ENDED, named), None) is None:
+                bench.put(Write(Table.ASSUMED, named + ended_key(opened.head), b"\1"))
+
+
+def correct(bench: Bench, opened: OpenBatch) -> None:
+    """A batch is applied that others did not wait for, since an end might have taken it; it had not. They are judged again."""
+    content = opened.content
+    named = content.writer + content.number.to_bytes(8, "big") + opened.hash[:8]
+    early = [key for key, _ in bench.reader.scan(Table.ASSUMED, named)]
+    if not early:
+        return
+    taken = Taken({}, dict.fromkeys(_keys(opened)))
+    for key in early:
+        bench.put(Write(Table.ASSUMED, key, None))
+        writer, number, wanted = WriterId(key[32:48]), int.from_bytes(key[48:56], "big"), key[56:]
+        line = bench.tree.find(writer, number, wanted)
+        if line is None or number > line.applied.number:
+            continue
+        row = bench.reader.get(Table.BATCHES, batch_key(line.id, number))
+        if row is not None:
+            rejudge(bench, (line.id, number), open_batch(decode_batch(row), bench.mesh), taken)
+    refold_cells(bench, taken.cells)
+
+
+def records_of(keys: Iterable[bytes]) -> list[RecordId]:
+    """The records of cells, each once."""
+    parts = (key.decode().split("\0", 2) for key in keys)
+    return list(dict.fromkeys(RecordId(collection, record) for collection, record, _ in parts))

@@ -1,0 +1,149 @@
+"""An end: an admin's word that what a writer signed behind one of its batches has no effect any more (DESIGN §5, Ends).
+
+Invariant: ends only add up. What all of them together take is a function of the set of them, whatever order they came in; of two on
+one chain the lower takes more.
+"""
+
+from collections.abc import Callable, Iterable
+from hashlib import sha256
+
+import msgspec
+from msgspec import Struct
+
+from mesh.crdt.batch import OpenBatch
+from mesh.crdt.replica import Reader, Table, Write
+from mesh.errors import MalformedMessage
+from mesh.ids import NO_BATCH, BatchHash, MeshId, WriterId
+from mesh.security.trust import Checker
+
+DOMAIN = "chaos-mesh/end/1"
+CONTENT_BYTES_MAX = 2048
+SIGNATURE_BYTES_MAX = 256
+REASON_CHARACTERS_MAX = 500
+NAME_BYTES = 16
+HASH_BYTES = 32
+
+
+class End(Struct, frozen=True, array_like=True):
+    """`number` and `hash` name the last batch of `writer` that stays; 0 and NO_BATCH: none does.
+
+    Taken are all batches behind that one in the tree of hashes; with `branch`, only the one of this hash and those behind it.
+    """
+
+    domain: str
+    mesh: MeshId
+    writer: WriterId
+    number: int
+    hash: BatchHash
+    branch: bytes
+    reason: str
+    author: str
+    stamp: int
+
+
+class SignedEnd(Struct, frozen=True, array_like=True):
+    """An end as it travels and is stored: its bytes, and the admin's signature of them."""
+
+    content: bytes
+    signature: bytes
+
+    @property
+    def name(self) -> bytes:
+        """16 bytes that tell this end from any other; whoever signs it again makes no other one."""
+        return sha256(self.content).digest()[:NAME_BYTES]
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_end = msgspec.msgpack.Decoder(End).decode
+_decode_signed = msgspec.msgpack.Decoder(SignedEnd).decode
+
+
+def sign_end(end: End, sign: Callable[[bytes], bytes]) -> SignedEnd:
+    """An end with the admin's signature."""
+    content = _encode(end)
+    return SignedEnd(content, sign(content))
+
+
+def open_end(signed: SignedEnd, mesh: MeshId, trust: Checker) -> End:
+    """What an end says. Raises MalformedMessage where it is none of this mesh, or its admin has not signed it."""
+    if len(signed.content) > CONTENT_BYTES_MAX or len(signed.signature) > SIGNATURE_BYTES_MAX:
+        raise MalformedMessage(f"an end of at most {CONTENT_BYTES_MAX} bytes was expected, {len(signed.content)} came")
+    end = _read(signed.content)
+    if end.domain != DOMAIN or end.mesh != mesh:
+        raise MalformedMessage(f"an end of mesh {mesh.hex()} was expected, one of {end.mesh.hex()} came")
+    if len(end.writer) != NAME_BYTES or len(end.hash) != HASH_BYTES or len(end.branch) not in (0, HASH_BYTES):
+        raise MalformedMessage("an identity in an end has the wrong length")
+    if not 0 <= end.number < 2**63 or not 0 <= end.stamp < 2**63 or (end.number == 0) != (end.hash == NO_BATCH):
+        raise MalformedMessage("a number or stamp in an end is out of range")
+    if not trust.verify(trust.admin, signed.signature, signed.content):
+        raise MalformedMessage(f"the end of writer {end.writer.hex()} is not signed by the mesh's admin")
+    return end
+
+
+def _read(content: bytes) -> End:
+    try:
+        return _decode_end(content)
+    except (msgspec.MsgspecError, UnicodeError, OverflowError) as error:
+        raise MalformedMessage(f"an end cannot be read: {error}") from None
+
+
+def end_write(signed: SignedEnd) -> Write:
+    """The write that keeps an end."""
+    return Write(Table.ENDS, signed.name, _encode(signed))
+
+
+def decode_signed(row: bytes) -> SignedEnd:
+    """The end in a row of ENDS. Raises MalformedMessage."""
+    try:
+        return _decode_signed(row)
+    except msgspec.MsgspecError as error:
+        raise MalformedMessage(f"an end was expected: {error}") from None
+
+
+def read_signed(reader: Reader) -> list[SignedEnd]:
+    """All ends of a replica, by name."""
+    return [decode_signed(row) for _, row in reader.scan(Table.ENDS)]
+
+
+def read_ends(reader: Reader) -> "Ends":
+    """All ends of a replica; they were checked when they came in."""
+    return Ends((signed.name, _read(signed.content)) for signed in read_signed(reader))
+
+
+class Ends:
+    """A set of ends, by name and by writer."""
+
+    def __init__(self, known: Iterable[tuple[bytes, End]] = ()) -> None:
+        self.by_name: dict[bytes, End] = {}
+        self._of: dict[WriterId, list[End]] = {}
+        for name, end in known:
+            self.add(name, end)
+
+    def __bool__(self) -> bool:
+        return bool(self.by_name)
+
+    def add(self, name: bytes, end: End) -> bool:
+        """Take one in. False: it is known already."""
+        if name in self.by_name:
+            return False
+        self.by_name[name] = end
+        ends = [*self._of.get(end.writer, ()), end]
+        self._of[end.writer] = sorted(ends, key=lambda one: (one.number, one.hash, one.branch, one.stamp, one.reason))
+        return True
+
+    def of(self, writer: WriterId) -> list[End]:
+        """The ends of a writer, the lowest first."""
+        return self._of.get(writer, [])
+
+    def beyond(self, writer: WriterId, number: int) -> End | None:
+        """The lowest end that may have taken batch `number` of `writer`."""
+        return next((end for end in self.of(writer) if end.number < number), None)
+
+    def bars(self, opened: OpenBatch) -> End | None:
+        """The end that takes a batch which stands directly behind one that stays."""
+        content = opened.content
+        for end in self.of(content.writer):
+            follows = (content.number, content.previous) == (end.number + 1, end.hash)
+            if follows and end.branch in (b"", opened.hash):
+                return end
+        return None
