@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 
 from mesh.crdt.batch import Batch
 from mesh.crdt.board import SignedDelta
+from mesh.crdt.ends import SignedEnd
 from mesh.crdt.fingerprint import BUCKETS, SHORT_BYTES
 from mesh.crdt.sums import BUCKETS_MAX, EVERYTHING, SUM_BYTES, Span
 from mesh.ids import Address, Boot, CertificateHash, Head, NodeId
@@ -25,6 +26,7 @@ DIGEST_BYTES = 16
 MARK_BYTES = 8
 MARKS_MAX = 4_096
 HINTS_MAX = 4
+ENDS_MAX = 4096  # In one message: far more than a mesh ever has, and within a frame.
 WANTED_MAX = 256  # Rows that a disk has damaged and that are asked for at once.
 
 Text = Annotated[str, Meta(max_length=256)]
@@ -294,6 +296,21 @@ class Prune(Struct, frozen=True, array_like=True, tag=58):
 
 LinkMessage = Offer | Accept | Refuse | Drop | Sound | Echo
 SpreadMessage = Have | Want | Prune
+
+
+class EndNames(Struct, frozen=True, array_like=True, tag=60):
+    """The names of all ends that a peer holds. `reply`: it wants what it lacks, and to hear who lacks what it has."""
+
+    names: Annotated[tuple[Digest, ...], Meta(max_length=ENDS_MAX)]
+    reply: bool
+
+
+class Ends(Struct, frozen=True, array_like=True, tag=61):
+    """Ends that an admin has signed: news, or what the receiver lacks."""
+
+    ends: Annotated[tuple[SignedEnd, ...], Meta(max_length=ENDS_MAX)]
+
+
 LedgerMessage = Heads | HeadSums | More
 BoardMessage = Versions | VersionSums
 RepairMessage = WantBatches | FoundBatches | BucketSums
@@ -310,4 +327,6 @@ Message = (
     | LinkMessage
     | SpreadMessage
     | RepairMessage
+    | EndNames
+    | Ends
 )

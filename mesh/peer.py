@@ -13,8 +13,8 @@ from msgspec import Struct
 from mesh.config import Config
 from mesh.crdt.board import Boards
 from mesh.crdt.damage import Damaged, Mend, Suspect
-from mesh.crdt.effects import Gap, LedgerEffect, Stocked
-from mesh.crdt.events import Merge, OpenEra, Retry, RetryHeld, Stored, StoreFailed
+from mesh.crdt.effects import Ended, Gap, LedgerEffect, Stocked
+from mesh.crdt.events import Merge, OpenEra, Retry, RetryHeld, Stored, StoreFailed, TakeEnds
 from mesh.crdt.ledger import Ledger
 from mesh.crdt.replica import Replica, Table
 from mesh.crdt.scrub import Due, Scrub
@@ -22,6 +22,7 @@ from mesh.effects import Effect, Emit, NotComposed, Store, StoreLazily
 from mesh.errors import MalformedMessage, StorageError
 from mesh.events import Connected, DialFailed, Disconnected, Leave, Publish, Received, Tick
 from mesh.gossip.dissemination import Dissemination, MakeDissemination
+from mesh.gossip.ends import EndSharing
 from mesh.gossip.incoming import Merged, Progress
 from mesh.gossip.links import Links
 from mesh.gossip.membership import Membership
@@ -41,6 +42,8 @@ from mesh.messages import (
     Digests,
     Drop,
     Echo,
+    EndNames,
+    Ends,
     FoundBatches,
     Gossip,
     Have,
@@ -74,6 +77,7 @@ Event = (
     | StoreFailed
     | OpenEra
     | RetryHeld
+    | TakeEnds
     | Publish
     | Submit
     | Known
@@ -135,6 +139,7 @@ class Peer:
         self._records = Records(self.ledger, gossip, alone=not known, now=now)
         self.scrub = Scrub(self.ledger, origin.config.storage, now)
         self.repair = Repair(self.ledger, self.roster, trust, _split(rng))
+        self._ends = EndSharing(self.ledger, self.roster, _split(rng))
         self._read_only = origin.read_only
         for at in known:
             self._redial.handle(Known(at), now)
@@ -178,6 +183,7 @@ class Peer:
                 work += self._reconcile.handle(event, now)
             case Disconnected():
                 work += self._membership.handle(event, now)
+                work += self._ends.handle(event, now)
                 work += self._reconcile.handle(event, now)
             case Leave():
                 work += self._membership.handle(event, now)
@@ -186,7 +192,7 @@ class Peer:
             case Stored() | StoreFailed():
                 work += self.ledger.handle(event, now)
                 work += self._reconcile.handle(event, now)
-            case OpenEra() | RetryHeld():
+            case OpenEra() | RetryHeld() | TakeEnds():
                 work += self.ledger.handle(event, now)
             case Publish():
                 work += self._posting.handle(event, now)
@@ -209,7 +215,9 @@ class Peer:
             case Ping(digests=digests) | Ack(digests=digests):
                 work += self._membership.handle(received, now)
                 if digests is not None and not self._read_only:
-                    work += self._reconcile.handle(Differs(received.sender, received.at, digests), now)
+                    differs = Differs(received.sender, received.at, digests)
+                    work += self._reconcile.handle(differs, now)
+                    work += self._ends.handle(differs, now)
                 if digests is not None:
                     work += self.repair.handle(Compare(received.sender, received.at, digests), now)
             case PingRequest() | Gossip() | RosterPage():
@@ -218,6 +226,11 @@ class Peer:
                 work += self._reconcile.handle(received, now)
             case WantBatches() | FoundBatches() | BucketSums():
                 work += self.repair.handle(received, now)
+            case EndNames():
+                work += self._ends.handle(received, now)
+            case Ends(ends):
+                if not self._read_only:
+                    work += self.ledger.handle(TakeEnds(ends, received.sender), now)
             case Batches():
                 if not self._read_only:
                     self._on_batches(received, received.message, now, work)
@@ -248,6 +261,8 @@ class Peer:
                     work += self.spread.handle(said, now)
             case Fresh():
                 work += self.spread.handle(said, now)
+            case Ended():
+                work += self._ends.handle(said, now)
             case Damaged():
                 work += self.repair.handle(said, now)
             case Suspect():
@@ -275,7 +290,7 @@ class Peer:
         that this node has signed, and the ledger sees to that; whoever merely claims one could end era after era.
         """
         claimed = heard.head is not None and not self.ledger.holds(heard.head)
-        if claimed and self._records.is_opening(now):
+        if claimed and self._records.is_opening(now) and not self.ledger.is_ended:
             reason = "this node's disk was copied or restored: a peer knows of a batch of ours that it does not hold"
             work += self.ledger.handle(OpenEra(reason), now)
         work += self._records.handle(Opened(), now)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from mesh.crdt.batch import Batch
 from mesh.crdt.board import SignedDelta
+from mesh.crdt.ends import SignedEnd
 from mesh.crdt.fingerprint import BUCKETS, SHORT_BYTES
 from mesh.crdt.sums import Span
 from mesh.ids import Address, BatchHash, Boot, Dot, Head, NodeId, RecordId, WriterId
@@ -24,6 +25,8 @@ from mesh.messages import (
     Digests,
     Drop,
     Echo,
+    EndNames,
+    Ends,
     FoundBatches,
     Gossip,
     Have,
@@ -114,6 +117,8 @@ MESSAGES: dict[type[Message], st.SearchStrategy[Message]] = {
     Prune: st.builds(Prune),
     WantBatches: st.builds(WantBatches, _some(heads), _some(hashes)),
     FoundBatches: st.builds(FoundBatches, _some(batches), _some(st.binary(max_size=99))),
+    EndNames: st.builds(EndNames, _some(st.binary(min_size=16, max_size=16)), st.booleans()),
+    Ends: st.builds(Ends, _some(st.builds(SignedEnd, st.binary(max_size=200), st.binary(max_size=80)))),
     BucketSums: st.builds(BucketSums, st.binary(min_size=16, max_size=16), bucket_sums, st.booleans()),
 }
 messages = st.one_of(*MESSAGES.values())

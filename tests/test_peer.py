@@ -15,7 +15,7 @@ from mesh.config import Config, GossipConfig, StorageConfig
 from mesh.crdt.batch import Batch
 from mesh.crdt.board import SignedDelta
 from mesh.crdt.effects import Composed, NotComposed, Store, StoreLazily
-from mesh.crdt.events import OpenEra, Stored, StoreFailed
+from mesh.crdt.events import OpenEra, Stored, StoreFailed, TakeEnds
 from mesh.crdt.fingerprint import read_fingerprint
 from mesh.crdt.replica import MemoryReplica
 from mesh.crdt.sums import Span
@@ -50,6 +50,7 @@ from mesh.peer import Event, Origin, Peer
 from mesh.records import PutRecord, Submit
 from mesh.wire import decode_frame, encode_frame
 from sim.trust import CheapTrust, certificate_for
+from tests.crdt.admin import end_of
 from tests.crdt.site import MESH, NOON, copy_of
 from tests.gossip.circle import NAMES, accusation, address, node, sign, signed
 from tests.gossip.circle import claim as claim_of
@@ -382,3 +383,25 @@ def test_the_same_seed_gives_the_same_run() -> None:
     runs = [formed(loss=0.2, seed=4) for _ in range(2)]
     assert runs[0].told == runs[1].told
     assert runs[0].now == runs[1].now
+
+
+def test_an_end_reaches_everybody_who_is_there_and_who_comes_back() -> None:
+    loop = Loop("ada", "bob", "cyd")
+    loop.run(8)
+    loop.put("bob", {"current": 1}, 1)
+    loop.run(3)
+    loop.put("cyd", {"current": 2}, 2)
+    loop.run(3)
+    loop.dark.add("cyd")
+    writer = loop.peers["bob"].ledger.writer
+    loop.tell("ada", TakeEnds((end_of(writer),)))
+    loop.run(10)
+    assert loop.peers["bob"].ledger.is_ended
+    loop.dark.discard("cyd")
+    loop.run(60)
+    for name in ("ada", "bob", "cyd"):
+        ledger = loop.peers[name].ledger
+        assert [end.writer for end in ledger.durable.ends.by_name.values()] == [writer]
+        assert writer not in ledger.durable.lines
+    assert len({loop.peers[name].ledger.durable.digest for name in loop.peers}) == 1
+    assert len({loop.peers[name].repair.state() for name in loop.peers}) == 1

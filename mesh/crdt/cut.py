@@ -37,7 +37,7 @@ class Cut:
 
     def look(self, reader: Reader, line: LineId, content: Content) -> bool:
         """Look at one batch. True: it cannot be in, so neither it nor what follows it in its line is within `position` now."""
-        if content.number > self._spans[line]:
+        if content.number > self._spans.get(line, 0):
             return False
         if content.stamp <= self._stamp and self._has_needs(reader, line, content):
             return False

@@ -24,6 +24,7 @@ from mesh.crdt.replica import Reader, Table, Write
 from mesh.ids import NO_BATCH, Dot, Head, MeshId, RecordId, WriterId
 
 VOID = b"void: "
+ASSUMED = b"\1"  # All that a row of ASSUMED says stands in its key.
 NAMES_MAX = 8  # So many records are looked for in a row's bytes before it is decoded.
 
 Place = tuple[LineId, int]
@@ -257,7 +258,7 @@ def assume(bench: Bench, opened: OpenBatch) -> None:
         if bench.tree.is_gone(need.writer, need.number, need.mark):
             named = need.writer + need.number.to_bytes(8, "big") + need.mark
             if next(bench.reader.scan(Table.ENDED, named), None) is None:
-                bench.put(Write(Table.ASSUMED, named + ended_key(opened.head), b"\1"))
+                bench.put(Write(Table.ASSUMED, named + ended_key(opened.head), ASSUMED))
 
 
 def correct(bench: Bench, opened: OpenBatch) -> None:

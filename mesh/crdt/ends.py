@@ -4,7 +4,7 @@ Invariant: ends only add up. What all of them together take is a function of the
 one chain the lower takes more.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from hashlib import sha256
 
 import msgspec
@@ -100,33 +100,31 @@ def decode_signed(row: bytes) -> SignedEnd:
         raise MalformedMessage(f"an end was expected: {error}") from None
 
 
-def read_signed(reader: Reader) -> list[SignedEnd]:
-    """All ends of a replica, by name."""
-    return [decode_signed(row) for _, row in reader.scan(Table.ENDS)]
-
-
 def read_ends(reader: Reader) -> "Ends":
     """All ends of a replica; they were checked when they came in."""
-    return Ends((signed.name, _read(signed.content)) for signed in read_signed(reader))
+    ends = Ends()
+    for _, row in reader.scan(Table.ENDS):
+        signed = decode_signed(row)
+        ends.add(signed, _read(signed.content))
+    return ends
 
 
 class Ends:
     """A set of ends, by name and by writer."""
 
-    def __init__(self, known: Iterable[tuple[bytes, End]] = ()) -> None:
+    def __init__(self) -> None:
         self.by_name: dict[bytes, End] = {}
+        self.signed: dict[bytes, SignedEnd] = {}
         self._of: dict[WriterId, list[End]] = {}
-        for name, end in known:
-            self.add(name, end)
 
     def __bool__(self) -> bool:
         return bool(self.by_name)
 
-    def add(self, name: bytes, end: End) -> bool:
+    def add(self, signed: SignedEnd, end: End) -> bool:
         """Take one in. False: it is known already."""
-        if name in self.by_name:
+        if (name := signed.name) in self.by_name:
             return False
-        self.by_name[name] = end
+        self.by_name[name], self.signed[name] = end, signed
         ends = [*self._of.get(end.writer, ()), end]
         self._of[end.writer] = sorted(ends, key=lambda one: (one.number, one.hash, one.branch, one.stamp, one.reason))
         return True

@@ -108,7 +108,7 @@ class Fold:
     def bring(self, context: Context) -> None:
         """Bring another context to where this fold left the one that it moved."""
         for signed in self.ends:
-            context.end(signed.name, open_end(signed, self.mesh, self._place.trust))
+            context.end(signed, open_end(signed, self.mesh, self._place.trust))
         for name, line in self.moved.items():
             if line is not None:
                 context.move(line)
@@ -126,7 +126,7 @@ class Fold:
     def admit_end(self, signed: SignedEnd) -> None:
         """Take in an admin's end, and take back what it ends. Raises MalformedMessage where the admin has not signed it."""
         end = open_end(signed, self.mesh, self._place.trust)
-        if not self.context.end(signed.name, end):
+        if not self.context.end(signed, end):
             return
         self.put(end_write(signed))
         self.ends.append(signed)

@@ -15,6 +15,7 @@ from mesh.crdt.branches import Need, Position, Tree
 from mesh.crdt.compose import changes_of
 from mesh.crdt.damage import Mend
 from mesh.crdt.effects import Composed, Emit, Ended, Gap, LedgerEffect, NotComposed, Stocked, Store, Visible
+from mesh.crdt.ends import Ends
 from mesh.crdt.era import read_author
 from mesh.crdt.events import (
     Compose,
@@ -102,6 +103,11 @@ class Ledger:
     def blocked(self) -> Mapping[LineId, Need | None]:
         """Lines whose next batch is held, and the batch that it waits for, where it waits for one."""
         return self._blocked
+
+    @property
+    def ends(self) -> Ends:
+        """All ends that `read` shows the effect of."""
+        return self._working.ends
 
     @property
     def is_ended(self) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import Struct
 
-from mesh.crdt.ends import End, Ends, read_ends
+from mesh.crdt.ends import End, Ends, SignedEnd, read_ends
 from mesh.crdt.replica import Reader, Table, Write
 from mesh.crdt.sums import EVERYTHING, Span, Sums, weigh
 from mesh.ids import Head, WriterId
@@ -135,7 +135,7 @@ class Context:
         self._counted: dict[LineId, tuple[WriterId, int]] = {}  # What each line's head adds to the sums.
         self.ends = Ends()
         for name, end in (ends or self.ends).by_name.items():
-            self.end(name, end)
+            self.end((ends or self.ends).signed[name], end)
         self._moved: dict[LineId, None] = {}  # Since the sums were last asked for.
         for line in lines.values():
             self.move(line)
@@ -144,11 +144,11 @@ class Context:
         """An independent context with the same lines."""
         return Context(self.lines, self.ends)
 
-    def end(self, name: bytes, end: End) -> bool:
+    def end(self, signed: SignedEnd, end: End) -> bool:
         """Take in an end of a writer. False: it is known already. What it takes has to be dropped by whoever knows the log."""
-        if not self.ends.add(name, end):
+        if not self.ends.add(signed, end):
             return False
-        self._sums.add(end.writer, weigh(END_WEIGHT + name))
+        self._sums.add(end.writer, weigh(END_WEIGHT + signed.name))
         return True
 
     def drop(self, name: LineId) -> None:

@@ -33,6 +33,9 @@ PLAIN = (
     Table.FATES,
     Table.BUCKETS,
     Table.META,
+    Table.ENDS,
+    Table.ENDED,
+    Table.ASSUMED,
 )  # Read to see whether they can be read.
 
 

@@ -34,7 +34,7 @@ class Scrub:
         self._ledger, self._config = ledger, config
         self._walk: Refold | None = None
         self._suspects: dict[int, None] = {}
-        self._next_group = 0
+        self._next_group = self._ends = 0
         self._due_at = now + config.scrub_interval_s
         self._at = self._due_at
         self.walks = 0  # How many came to their end.
@@ -55,6 +55,11 @@ class Scrub:
                 return self._on_due(now) if now >= self._at else []
 
     def _on_due(self, now: float) -> list[ScrubSays]:
+        if self._walk is not None and self._ends != len(self._ledger.ends.by_name):
+            self._suspects.update(
+                dict.fromkeys(self._walk.buckets)
+            )  # What it has read an end may have taken meanwhile.
+            self._walk = None
         walk = self._walk = self._walk or self._begin(now)
         with self._ledger.read() as reader:
             outcome = walk.step(reader, self._ledger.lines)
@@ -70,6 +75,7 @@ class Scrub:
         return self._tell(outcome)
 
     def _begin(self, now: float) -> Refold:
+        self._ends = len(self._ledger.ends.by_name)
         buckets = sorted(self._suspects)
         self._suspects.clear()
         if now >= self._due_at:

@@ -11,6 +11,8 @@ from msgspec import Struct
 from mesh.crdt.batch import Batch, decode_batch, encode_batch, hash_content
 from mesh.crdt.damage import Damaged, Mend, Suspect, Tolerant
 from mesh.crdt.differences import place_of
+from mesh.crdt.ending import ASSUMED
+from mesh.crdt.ends import end_write
 from mesh.crdt.expected import expected_fate, expected_hash, held_well, is_held_well
 from mesh.crdt.fingerprint import SHORT_BYTES, bucket_of
 from mesh.crdt.keys import number_of
@@ -104,6 +106,13 @@ class Repair:
             case Table.CONTEXT | Table.FORKS:
                 line = self._ledger.lines.get(LineId(key[-LINE_BYTES:]))
                 return [said, _mend(line_write(line) if line is not None else Write(table, key, None))]
+            case Table.ENDS:
+                signed = self._ledger.ends.signed.get(key)
+                return [said, _mend(end_write(signed) if signed is not None else Write(table, key, None))]
+            case Table.ASSUMED:
+                return [said, _mend(Write(table, key, ASSUMED))]
+            case Table.ENDED:
+                return [said, _mend(Write(table, key, None))]  # It stood there for people alone.
             case Table.FATES:
                 return [said, *self._on_fate(key)]
             case _:

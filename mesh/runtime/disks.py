@@ -111,13 +111,13 @@ def mend_tables(ledger: LmdbReplica, identity: Identity) -> int:
     with ledger.read() as reader:
         damaged = [
             (table, key)
-            for table in (*HEADS, Table.FATES, Table.BUCKETS, Table.META, Table.CERTIFICATES)
+            for table in (*HEADS, Table.FATES, Table.BUCKETS, Table.META, Table.CERTIFICATES, Table.ENDS)
             for key, row in rows(reader, table)
             if row is None
         ]
         if not damaged:
             return 0
-        writes = [Write(table, key, None) for table, key in damaged if table is Table.META]
+        writes = [Write(table, key, None) for table, key in damaged if table in (Table.META, Table.ENDS)]
         own = KeyTrust(identity).read_certificate(identity.certificate_der).hash
         if (Table.CERTIFICATES, own) in damaged:
             writes.append(Write(Table.CERTIFICATES, own, identity.certificate_der))

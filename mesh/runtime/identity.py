@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import msgspec
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from mesh.errors import MalformedMessage, StorageError, UsageError
@@ -57,6 +57,18 @@ class Identity:
     ca_der: bytes
     epoch_secret: bytes = field(repr=False)
     key: ec.EllipticCurvePrivateKey = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Admin:
+    """Who may sign for the mesh itself. The key is left out of `repr`."""
+
+    mesh: MeshId
+    key: ec.EllipticCurvePrivateKey = field(repr=False)
+
+    def sign(self, content: bytes) -> bytes:
+        """The admin's signature of `content` (ECDSA with SHA-256, RFC 6979)."""
+        return self.key.sign(content, ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
 
 
 class _Card(msgspec.Struct, frozen=True):
@@ -183,6 +195,12 @@ def load_node(path: Path) -> Identity:
         epoch_secret=card.epoch_secret,
         key=key,
     )
+
+
+def load_admin(path: Path) -> Admin:
+    """The admin of the mesh whose own folder this is. Raises UsageError, StorageError."""
+    authority = _load_authority(path)
+    return Admin(MeshId(bytes.fromhex(authority.card.mesh_id)), authority.key)
 
 
 def _load_authority(path: Path) -> _Authority:

@@ -11,7 +11,8 @@ from msgspec import Struct
 
 from mesh import __version__
 from mesh.config import Config
-from mesh.crdt.events import RetryHeld
+from mesh.crdt.ends import SignedEnd
+from mesh.crdt.events import RetryHeld, TakeEnds
 from mesh.crdt.fingerprint import read_fingerprint
 from mesh.crdt.lines import read_context
 from mesh.crdt.replica import Reader, Replica
@@ -104,16 +105,22 @@ class Node:
     async def retry_held(self, writer: WriterId | None) -> None:
         """Judge held batches again, those of `writer` or all. What came of it is durable when it returns. Raises StorageError."""
         request = self._answers.open()
-        self.loop.tell(RetryHeld(request, writer))
+        await self._settle(request, RetryHeld(request, writer), "list what is held to see what came of it")
+
+    async def take_ends(self, ends: tuple[SignedEnd, ...]) -> None:
+        """Take in ends that the admin has signed. They are durable when it returns. Raises StorageError."""
+        request = self._answers.open()
+        await self._settle(request, TakeEnds(ends, None, request), "list the ends to see what came of it")
+
+    async def _settle(self, request: int, event: RetryHeld | TakeEnds, todo: str) -> None:
+        self.loop.tell(event)
         with trio.move_on_after(WRITE_TIMEOUT_S):
             match await self._answers.take(request):
                 case NotComposed(_, error):
                     raise error
                 case Composed():
                     return
-        raise StorageError(
-            f"the disk did not answer within {WRITE_TIMEOUT_S:g} s; list what is held to see what came of it"
-        )
+        raise StorageError(f"the disk did not answer within {WRITE_TIMEOUT_S:g} s; {todo}")
 
     def read(self) -> AbstractContextManager[Reader]:
         """Open a reader on one committed state. Close it before the next `await`."""

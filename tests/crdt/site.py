@@ -177,7 +177,9 @@ class Site:
 
     def sight(self) -> tuple[object, ...]:
         """All that must be the same wherever the same batches are held, whatever order they came in."""
-        buckets = [row for row in self.disk.scan(Table.BUCKETS) if any(row[1])]  # One that came back to nothing is none.
+        buckets = [
+            row for row in self.disk.scan(Table.BUCKETS) if any(row[1])
+        ]  # One that came back to nothing is none.
         view = [list(self.disk.scan(Table.CELLS)), buckets]
         return view, self.ledger.durable.digest, self.ledger.durable.heads(), self.ledger.durable.token(), self.fates()
 
