@@ -118,6 +118,7 @@ class Peer:
     ) -> None:
         trust, gossip = origin.trust, origin.config.gossip
         own = trust.read_certificate(origin.certificate)
+        self.trust = trust
         claim = Claim(own.node, own.name, own.key, origin.address, origin.api, origin.boot, 0, Standing.ALIVE)
         known = (*origin.seeds, *_read_book(origin.soft))
         self.roster = Roster(claim, trust, now)

@@ -9,7 +9,21 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct
 
-from mesh.api import conflicts, forks, held, past, policies, proving, reading, state, transactions, undoing, writing
+from mesh.api import (
+    conflicts,
+    ends,
+    forks,
+    held,
+    past,
+    policies,
+    proving,
+    reading,
+    state,
+    transactions,
+    undoing,
+    writing,
+)
+from mesh.api.end_shapes import AddEnds, EndList, EndPreview, PreviewEnd
 from mesh.api.fate_shapes import HeldList, ListVoid, RetryHeldParams, VoidPage
 from mesh.api.faults import Invalid, UnknownMethod
 from mesh.api.forks import ForkList
@@ -89,6 +103,9 @@ METHODS: Mapping[str, Method] = {
     "records.undo": _method(UndoWindow, UndoAnswer, undoing.undo),
     "conflicts.list": _method(ListConflicts, ConflictPage, conflicts.list_conflicts),
     "conflicts.resolve": _method(ResolveConflict, Receipt, conflicts.resolve_conflict),
+    "ends.list": _method(Nothing, EndList, ends.list_ends),
+    "ends.preview": _method(PreviewEnd, EndPreview, ends.preview_end),
+    "ends.add": _method(AddEnds, EndList, ends.add_ends),
     "forks.list": _method(Nothing, ForkList, forks.list_forks),
     "held.list": _method(Nothing, HeldList, held.list_held),
     "held.retry": _method(RetryHeldParams, HeldList, held.retry_held),

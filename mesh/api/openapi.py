@@ -39,6 +39,21 @@ _BODIES: dict[str, JsonObject] = {
         },
         "required": ["whose", "since"],
     },
+    "Ends": {
+        "type": "object",
+        "description": "Ends as the mesh's admin signed them, in hexadecimal.",
+        "properties": {
+            "ends": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": {"content": {"type": "string"}, "signature": {"type": "string"}},
+                    "required": ["content", "signature"],
+                },
+            }
+        },
+        "required": ["ends"],
+    },
     "Retry": {
         "type": "object",
         "description": "The writer, or the beginning of its id; {} for all.",

@@ -34,7 +34,8 @@ from mesh.crdt.branches import line_of, spans_of
 from mesh.crdt.cell import Sibling
 from mesh.crdt.clock import seconds_of
 from mesh.crdt.cut import Cut, last_stamp
-from mesh.crdt.history import Made, Place, Refold, changes_in
+from mesh.crdt.ends import read_ends
+from mesh.crdt.history import Made, Place, Refold, changes_in, ended_changes
 from mesh.crdt.keys import batch_key
 from mesh.crdt.replica import Reader, Table
 from mesh.crdt.standing import Standings, is_live
@@ -63,22 +64,28 @@ async def history(node: Node, params: RecordHistory) -> HistoryAnswer:
     total = 0
 
     def look(reader: Reader, place: Place, row: bytes) -> None:
-        nonlocal total
         for one in changes_in(reader, place, row, record):
-            total += 1
-            if before is not None and one.rank >= before:
-                continue
-            if len(newest) <= params.limit:
-                heappush(newest, (one.rank, one))
-            else:
-                heappushpop(newest, (one.rank, one))
+            take(one)
+
+    def take(one: Made) -> None:
+        nonlocal total
+        total += 1
+        if before is not None and one.rank >= before:
+            return
+        if len(newest) <= params.limit:
+            heappush(newest, (one.rank, one))
+        else:
+            heappushpop(newest, (one.rank, one))
 
     await walk(node, position, look)
+    revoked = await revoked_changes(node, record)
+    for one in revoked.values():
+        take(one)
     if not total:
         raise never(node, record)
     page = [one for _, one in sorted(newest)[-params.limit :]]
     standings = Standings()
-    rows = await each(node, page, lambda reader, one: _history_row(node, reader, one, standings))
+    rows = await each(node, page, lambda reader, one: _history_row(node, reader, one, standings, one.dot in revoked))
     following = cursor(page[0].rank) if len(newest) > len(page) else None
     return HistoryAnswer(
         record.collection, record.key, rows, following is not None, following, total, encode_token(position)
@@ -256,8 +263,17 @@ async def _folded(node: Node, record: RecordId, *positions: Position) -> list[St
     return [fold.result() for _, fold in folds]
 
 
-def _history_row(node: Node, reader: Reader, one: Made, standings: Standings) -> HistoryRow:
+async def revoked_changes(node: Node, record: RecordId) -> dict[Dot, Made]:
+    """The changes of a record that an end took."""
+    with node.read() as reader:
+        keys = [key for key, row in reader.scan(Table.ENDED) if record.key.encode() in row]
+    found = await each(node, keys, lambda reader, key: ended_changes(reader, key, record))
+    return {one.dot: one for some in found for one in some}
+
+
+def _history_row(node: Node, reader: Reader, one: Made, standings: Standings, is_revoked: bool) -> HistoryRow:
     sibling = one.sibling
+    end = read_ends(reader).beyond(one.dot.writer, one.dot.number) if is_revoked else None
     return HistoryRow(
         field=one.change.field,
         kind=KINDS[sibling.kind],
@@ -273,6 +289,7 @@ def _history_row(node: Node, reader: Reader, one: Made, standings: Standings) ->
         replaced=[str(dot) for dot in one.change.over],
         live=is_live(reader, one.change, one.dot),
         batch_standing=standings.of(reader, one.dot),
+        revoked=f"ended by {end.author}: {end.reason}" if end is not None else "",
     )
 
 

@@ -128,7 +128,10 @@ class ConflictPage(Struct, frozen=True):
 
 
 class HistoryRow(Struct, frozen=True):
-    """One change. `replaced` are the changes that it was made over; the field of a bury or restore is ""."""
+    """One change. `replaced` are the changes that it was made over; the field of a bury or restore is "".
+
+    `revoked` says why, where an admin has ended the writer before this change: it has no effect any more.
+    """
 
     field: str
     kind: Kinds
@@ -144,6 +147,7 @@ class HistoryRow(Struct, frozen=True):
     replaced: list[str]
     live: bool
     batch_standing: BatchStanding
+    revoked: str = ""
 
 
 class HistoryAnswer(Struct, frozen=True):

@@ -30,6 +30,7 @@ from mesh.crdt.standing import (
     place_of,
     read_batch,
     replacing_in,
+    revoked_by,
     standing_of,
 )
 from mesh.crdt.token import encode_token
@@ -86,7 +87,8 @@ def _transaction(
     by_dot: dict[Dot, list[Replacing]] = {}
     for one in replacing:
         by_dot.setdefault(one.replaced, []).append(one)
-    fate, why = fate_of(reader, place_of(reader, opened), content.writer)
+    revoked = revoked_by(reader, opened)
+    fate, why = fate_of(reader, place_of(reader, opened), content.writer) if revoked is None else ("revoked", revoked)
     changes: list[TransactionChange] = []
     for index, change in enumerate(content.changes):
         dot = opened.dot(index)

@@ -38,6 +38,8 @@ _COMMANDS = (
     ("intent", "mesh.cli.bulk:intent", WATCHING, "Show what a sequence of batches has done so far."),
     ("conflicts", "mesh.cli.conflicts:conflicts", RECORDS, "List what people changed without knowing of each other."),
     ("forks", "mesh.cli.forks:forks", WATCHING, "List writers whose disk was copied, with both branches."),
+    ("end", "mesh.cli.ends:end", KEEPING, "Take back what a writer signed that is not to be trusted."),
+    ("ends", "mesh.cli.ends:ends", WATCHING, "List the writers that an admin has ended."),
     ("resolve", "mesh.cli.conflicts:resolve", RECORDS, "Settle a field in conflict."),
     ("revert", "mesh.cli.past:revert", RECORDS, "Make a record what it was, as a new change."),
     ("undo", "mesh.cli.undo:undo", RECORDS, "Take back what an author wrote in a window."),

@@ -48,12 +48,16 @@ class Common:
         found = [url.strip() for text in self.at for url in text.split(",") if url.strip()]
         return [url if "://" in url else f"http://{url}" for url in found] or [DEFAULT_URL]
 
+    def signer(self) -> str:
+        """In whose name something is done."""
+        return self.author or _user()
+
     def client(self) -> "MeshClient":
         """A client for those peers. Raises UsageError."""
         from mesh.client import MeshClient
 
         return MeshClient(
-            self.urls(), author=self.author or _user(), timeout_s=self.timeout, tls=_tls(self.ca) if self.ca else None
+            self.urls(), author=self.signer(), timeout_s=self.timeout, tls=_tls(self.ca) if self.ca else None
         )
 
 

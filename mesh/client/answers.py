@@ -117,6 +117,47 @@ class ForkPage(Struct, frozen=True):
     items: list[Fork]
 
 
+class EndTarget(Struct, frozen=True):
+    """What an admin has to sign to end one writer: `hash` is that of its last batch that stays."""
+
+    writer: str
+    peer: str
+    number: int
+    hash: str
+    branch: str
+    batches: int
+    records: int
+
+
+class EndPreview(Struct, frozen=True):
+    """What an end would take: a target for each writer that is meant, and some of the records that would change."""
+
+    mesh: str
+    targets: list[EndTarget]
+    batches: int
+    records: int
+    items: list[str]
+
+
+class EndedWriter(Struct, frozen=True):
+    """One end of a writer, and how many of its batches were taken at this peer."""
+
+    writer: str
+    peer: str
+    number: int
+    branch: str
+    reason: str
+    author: str
+    at: float
+    batches: int
+
+
+class EndPage(Struct, frozen=True):
+    """All ends that a peer knows of."""
+
+    items: list[EndedWriter]
+
+
 class Version(Struct, frozen=True):
     """One live change of a field (or bury of the record), and the peer that it was made at."""
 
@@ -176,6 +217,7 @@ class PastChange(Struct, frozen=True):
     replaced: list[str] = []
     live: bool = True
     batch_standing: str = ""
+    revoked: str = ""  # Why it has no effect any more, where an admin has ended its writer before it.
 
 
 class History(Struct, frozen=True):

@@ -14,6 +14,9 @@ from msgspec import Struct
 
 from mesh.client.answers import (
     Blame,
+    EndedWriter,
+    EndPage,
+    EndPreview,
     Fork,
     ForkPage,
     Held,
@@ -47,6 +50,7 @@ READS = (
     "records.prove",
     *("held.list", "held.retry", "void.list"),  # A retry only judges again: asked twice it does the same.
     *("policies.list", "policies.explain", "transactions.show", "intents.show"),
+    *("ends.list", "ends.preview", "ends.add"),  # An end that is known already changes nothing.
     *("conflicts.list", "forks.list", "members.list", "state.get", "state.list", "health.get", "watch.open"),
 )
 
@@ -213,6 +217,19 @@ class MeshClient:
     async def forks(self) -> list[Fork]:
         """Writers of which two branches are known: a disk was copied or restored, or a key stolen."""
         return (await self._get(ForkPage, "forks.list")).items
+
+    async def ends(self) -> list[EndedWriter]:
+        """Writers that an admin has ended."""
+        return (await self._get(EndPage, "ends.list")).items
+
+    async def preview_end(self, whose: str, *, number: int = 0, branch: str = "") -> EndPreview:
+        """What ending a writer, or all of a node's, would take back. Raises NotFound."""
+        return await self._get(EndPreview, "ends.preview", whose=whose, number=number, branch=branch)
+
+    async def add_ends(self, ends: list[tuple[bytes, bytes]]) -> list[EndedWriter]:
+        """Carry out ends: content and the admin's signature of each. Raises Refused where it is not the admin's."""
+        signed = [{"content": content.hex(), "signature": signature.hex()} for content, signature in ends]
+        return (await self._get(EndPage, "ends.add", ends=signed)).items
 
     async def history(
         self, collection: str, key: str, *, limit: int = 200, before: str = "", after: str = ""

@@ -85,6 +85,18 @@ def made_in(reader: Reader, place: Place, row: bytes, records: Container[RecordI
     return [Made(content.changes[i], sibling_of(opened, i), opened.hash, about, line, leaves) for i in indices]
 
 
+def ended_changes(reader: Reader, key: bytes, record: RecordId) -> list[Made]:
+    """The changes of `record` in a batch that an end took, by its key in ENDED."""
+    row = reader.get(Table.ENDED, key)
+    if row is None:
+        return []
+    batch = decode_batch(row)
+    opened = OpenBatch(batch, hash_content(batch.content), reread(batch))
+    about, line = opened.content.about, LineId(opened.content.writer)
+    changes = enumerate(opened.content.changes)
+    return [Made(c, sibling_of(opened, i), opened.hash, about, line, {}) for i, c in changes if c.record == record]
+
+
 class Refold:
     """A record as some of its changes leave it, in whatever order they are added; each line's are complete up to its last one.
 

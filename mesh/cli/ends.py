@@ -1,0 +1,98 @@
+"""Commands of the mesh's admin on writers that are not to be trusted: end, ends.
+
+Invariant: nothing is signed before it was shown what would be taken back, and nothing without --yes.
+"""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from mesh.cli.options import DEFAULT, Common
+from mesh.cli.output import note, show_json, show_table, show_text
+from mesh.cli.records import moment
+
+NOT_DONE = 1
+
+
+async def end(
+    whose: str,
+    *,
+    mesh: Path,
+    reason: str,
+    after: int = 0,
+    branch: str = "",
+    yes: Annotated[bool, Parameter(negative="")] = False,
+    common: Common = DEFAULT,
+) -> int:
+    """Take back what a writer signed: all of it, what is behind one of its batches, or one branch. There is no way back.
+
+    Parameters
+    ----------
+    whose
+        A node, which means all the writers that it ever was; or one writer, by the beginning of its id.
+    mesh
+        The mesh's own folder, which holds ca.key.
+    reason
+        Why; everybody is shown it.
+    after
+        The number of the last batch that stays; 0: none does.
+    branch
+        Of a writer that forked: only this branch, as `mesh forks` names it.
+    yes
+        Do it. Otherwise it is only shown what would be taken back.
+    """
+    from mesh.crdt.clock import stamp_of
+    from mesh.crdt.ends import DOMAIN, End, sign_end
+    from mesh.ids import BatchHash, WriterId
+    from mesh.runtime.identity import load_admin
+
+    admin = load_admin(mesh)
+    async with common.client() as client:
+        found = await client.preview_end(whose, number=after, branch=branch)
+        if not common.json:
+            columns = ("writer", "node", "stays up to", "batches", "records")
+            rows = [(t.writer, t.peer, str(t.number), str(t.batches), str(t.records)) for t in found.targets]
+            show_table(columns, rows)
+            show_text("\n".join(found.items))
+        if not yes:
+            if common.json:
+                show_json(found)
+            note(f"{found.batches} batches and {found.records} records would be taken back; give --yes to do it")
+            return NOT_DONE
+        signed = []
+        for target in found.targets:
+            place = WriterId(bytes.fromhex(target.writer)), target.number, BatchHash(bytes.fromhex(target.hash))
+            made = End(
+                DOMAIN,
+                admin.mesh,
+                *place,
+                bytes.fromhex(target.branch),
+                reason,
+                common.signer(),
+                stamp_of(time.time()),
+            )
+            one = sign_end(made, admin.sign)
+            signed.append((one.content, one.signature))
+        ended = await client.add_ends(signed)
+    if common.json:
+        show_json(ended)
+    note(
+        f"{found.batches} batches of {len(signed)} writers are taken back; every peer does the same when it hears of it"
+    )
+    return 0
+
+
+async def ends(*, common: Common = DEFAULT) -> None:
+    """List the writers that an admin has ended."""
+    async with common.client() as client:
+        found = await client.ends()
+    if common.json:
+        return show_json(found)
+    columns = ("node", "writer", "stays up to", "branch", "taken here", "by", "when", "reason")
+    rows = [
+        (r.peer, r.writer, str(r.number), r.branch[:8], str(r.batches), r.author, moment(r.at), r.reason) for r in found
+    ]
+    show_table(columns, rows)
+    return note(f"{len(found)} ends")
