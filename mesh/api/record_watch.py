@@ -15,14 +15,14 @@ from mesh.api.reading import Position, position_of, slices
 from mesh.api.shapes import OpenWatch, WatchEvent
 from mesh.api.watching import Tell, Watch
 from mesh.crdt.batch import OpenBatch, decode_batch, open_batch
-from mesh.crdt.branches import advance, spans_of
+from mesh.crdt.branches import WRITER_BYTES, advance, spans_of
 from mesh.crdt.keys import batch_key, number_of
 from mesh.crdt.lines import LineId
 from mesh.crdt.replica import Table
 from mesh.crdt.token import decode_token
 from mesh.crdt.view import StoredRecord, changes_policies, read_record
 from mesh.effects import Emit, Posted, Visible
-from mesh.ids import RecordId
+from mesh.ids import RecordId, WriterId
 from mesh.model.fields import unflatten
 from mesh.model.naming import check_collection
 from mesh.runtime.node import Node
@@ -47,7 +47,8 @@ class RecordWatch(Watch):
     async def begin(self) -> None:
         touched = None if self._resume is None else await self._touched_since(self._resume)
         if self._resume is not None and touched is None:
-            await self.tell(WatchEvent(self.number, "RESET", reason="the token is too old; a snapshot follows"))
+            reason = "the token is too old, or an end took back what it names; a snapshot follows"
+            await self.tell(WatchEvent(self.number, "RESET", reason=reason))
         position: Position | None = None
         look = partial(self._snapshot, touched)
         async with aclosing(slices(self.node, look, self._collection, self._prefix)) as parts:
@@ -72,7 +73,10 @@ class RecordWatch(Watch):
         return WatchEvent(self.number, "SNAPSHOT", key, unflatten(stored.fields()), author=stored.newest().author)
 
     async def _touched_since(self, start: Position) -> set[str] | None:
-        """Keys that batches behind `start` touch; None where there are too many batches."""
+        """Keys that batches behind `start` touch; None where there are too many batches, or an end took some before it."""
+        ends = self.node.loop.peer.ledger.durable.ends
+        if any(ends.beyond(WriterId(key[:WRITER_BYTES]), number) is not None for key, number in start.items()):
+            return None
         touched: set[str] = set()
         looked = 0
         async with aclosing(_batches_since(self.node, start)) as parts:
@@ -89,6 +93,14 @@ class RecordWatch(Watch):
             for opened in announcement.batches:
                 await self._on_batch(opened)
             await self._bookmark()
+        elif isinstance(announcement, Emit) and announcement.name == "ledger.ended":
+            self._resume = None
+            self._known.clear()
+            reason = (
+                f"{announcement.about['author']} ended a writer: {announcement.about['reason']}; a snapshot follows"
+            )
+            await self.tell(WatchEvent(self.number, "RESET", reason=reason))
+            await self.begin()
 
     async def _on_batch(self, opened: OpenBatch) -> None:
         with self.node.read() as reader:

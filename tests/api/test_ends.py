@@ -3,7 +3,10 @@
 from pathlib import Path
 
 import pytest
+import trio
 
+from mesh.client import MeshClient
+from mesh.crdt.branches import read_tree
 from mesh.crdt.ends import DOMAIN, End, sign_end
 from mesh.ids import NO_BATCH
 from mesh.runtime.identity import load_admin
@@ -30,3 +33,29 @@ async def test_only_the_admins_signature_counts(tmp_path: Path) -> None:
         (row,) = (await http.get("/v1/ends")).json()["items"]
         assert (row["peer"], row["batches"], row["reason"], row["author"]) == ("ada", 1, "a test", "eva")
         assert bytes.fromhex(row["signature"]) == signed.signature
+
+
+async def test_who_watches_gets_what_comes_back(tmp_path: Path) -> None:
+    async with one_node(tmp_path) as (ada, _), MeshClient([ada.url]) as client:
+        await put(ada, "x", 1)
+        await put(ada, "y", 1)
+        ledger, admin = ada.loop.peer.ledger, load_admin(tmp_path / "mesh")
+        (tip,) = ledger.durable.heads()
+        with ada.read() as reader:
+            first = read_tree(reader).head_at(ledger.durable.lines[ledger.writer], 1)
+        held: dict[str, object] = {}
+        token = ""
+        with trio.fail_after(20):
+            async with client.watch("variable") as events:
+                async for event in events:
+                    token = event.token or token
+                    if event.type == "RESET":
+                        held.clear()
+                    elif event.type in ("SNAPSHOT", "CREATE", "UPDATE"):
+                        held[event.key] = event.value
+                    if event.type == "SYNC" and len(held) == 2:
+                        made = End(DOMAIN, admin.mesh, tip.writer, 1, first.hash, b"", "a test", "eva", 7)
+                        await ada.take_ends((sign_end(made, admin.sign),))
+                    elif event.type == "SYNC":
+                        break
+            assert list(held) == ["x"]
