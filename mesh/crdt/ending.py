@@ -10,7 +10,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from mesh.crdt.apply import sibling_of, weight_of_change
-from mesh.crdt.batch import OpenBatch, decode_batch, open_batch
+from mesh.crdt.batch import OpenBatch, decode_batch, hash_content, open_batch, reread
 from mesh.crdt.branches import Tree
 from mesh.crdt.cell import decode_cell, encode_cell
 from mesh.crdt.effects import Emit, Fact
@@ -220,12 +220,16 @@ def refold_cells(bench: Bench, keys: Iterable[bytes]) -> int:
 def _cells(bench: Bench, wanted: Mapping[bytes, None]) -> dict[bytes, LiveCell]:
     cells: dict[bytes, LiveCell] = {}
     for name, row_key, row in _rows(bench, wanted):
-        if bench.reader.get(Table.FATES, row_key) is not None:
+        batch = decode_batch(row)
+        content = reread(batch)  # It was opened and checked when it was applied; most are not about these cells.
+        keys = [cell_key(change.record, change.field) for change in content.changes]
+        if wanted.keys().isdisjoint(keys) or bench.reader.get(Table.FATES, row_key) is not None:
             continue
-        opened = open_batch(decode_batch(row), bench.mesh)
-        for index, change in enumerate(opened.content.changes):
-            if (key := cell_key(change.record, change.field)) in wanted:
-                cells.setdefault(key, LiveCell()).add(name, sibling_of(opened, index), change.over)
+        opened = OpenBatch(batch, hash_content(batch.content), content)
+        for index, key in enumerate(keys):
+            if key in wanted:
+                made = sibling_of(opened, index)
+                cells.setdefault(key, LiveCell()).add(name, made, content.changes[index].over)
     return cells
 
 
