@@ -2,15 +2,20 @@
 
 from random import Random
 
+from mesh.crdt.effects import Ended
 from mesh.effects import Stream
 from mesh.events import Received
-from mesh.gossip.ends import ASK_S, EndSharing
+from mesh.gossip.ends import ASK_S, PUSHED, EndSharing
 from mesh.gossip.reconcile import Differs
 from mesh.messages import Digests, EndNames, Ends
 from tests.crdt.admin import end_of
 from tests.crdt.site import Pen, Site
 from tests.crdt.test_ending import bring
-from tests.gossip.circle import address, node
+from tests.gossip.circle import NAMES, address, node, roster
+
+
+def sharing(site: Site) -> EndSharing:
+    return EndSharing(site.ledger, roster("ada", *NAMES), Random(1))
 
 
 def differs(other: Site) -> Differs:
@@ -28,7 +33,7 @@ def test_what_either_side_lacks_is_sent() -> None:
     for site, ends in ((ada, (common, hers)), (bob, (common, his))):
         for end in ends:
             bring(site, end)
-    first, second = EndSharing(ada.ledger), EndSharing(bob.ledger)
+    first, second = sharing(ada), sharing(bob)
     (asked,) = first.handle(differs(bob), 0.0)
     assert isinstance(asked, Stream)
     assert isinstance(asked.message, EndNames)
@@ -40,7 +45,7 @@ def test_what_either_side_lacks_is_sent() -> None:
 
 def test_a_peer_is_told_now_and_then_while_it_differs_and_never_without_ends() -> None:
     ada, bob, chance = Site("a"), Site("b"), Random(1)
-    core = EndSharing(ada.ledger)
+    core = sharing(ada)
     ada.merge(Pen().next())
     assert core.handle(differs(bob), chance.random()) == []
     bring(ada, end_of(Pen("c").writer))
@@ -48,3 +53,11 @@ def test_a_peer_is_told_now_and_then_while_it_differs_and_never_without_ends() -
     assert core.handle(differs(bob), 10.0 + ASK_S / 2) == []
     assert len(core.handle(differs(bob), 10.0 + ASK_S)) == 1
     assert core.handle(differs(ada), 99.0) == []
+
+
+def test_who_hears_of_an_end_first_tells_some_others_at_once() -> None:
+    end = end_of(Pen().writer)
+    told = sharing(Site("a")).handle(Ended((end,), node("bob")), 0.0)
+    assert [one.message for one in told if isinstance(one, Stream)] == [Ends((end,))] * len(told)
+    assert 0 < len(told) <= PUSHED
+    assert node("bob") not in [one.to for one in told if isinstance(one, Stream)]
