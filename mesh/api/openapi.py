@@ -95,6 +95,9 @@ _SAID = {
     "limit": "The most records of a page.",
     "text": "A text in the key or anywhere in the record, whatever its case.",
     "buried": "List the buried records instead.",
+    "whose": "A node's name or id, or the beginning of a writer's id.",
+    "number": "The last batch that stays valid; 0: none.",
+    "branch": "Only this branch of a forked writer: its name, or the hash of its first batch.",
     "label.NAME": "A label's value; NAME stands for the label, such as `label.zone=BTF`. May be given for several labels.",
 }
 
