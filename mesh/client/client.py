@@ -14,11 +14,6 @@ from msgspec import Struct
 
 from mesh.client.answers import (
     Blame,
-    EndedWriter,
-    EndPage,
-    EndPreview,
-    Fork,
-    ForkPage,
     Held,
     History,
     Page,
@@ -38,6 +33,7 @@ from mesh.client.answers import (
     VoidPage,
 )
 from mesh.client.faults import CannotConnect, OutcomeUnknown, PeerFailed
+from mesh.client.fork_answers import EndedWriter, EndPage, EndPreview, Fork, ForkPage
 from mesh.client.link import Dialling, Link, LinkLost, run_link
 from mesh.client.transaction_answers import Intent, Transaction
 from mesh.client.watch import Watch
