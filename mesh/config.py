@@ -15,12 +15,29 @@ PREFIX = "MESH_"  # Of environment variables; two underscores part the section f
 
 
 class GossipConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """The parameters of membership and dissemination. Times are seconds."""
+    """The parameters of membership and dissemination. Times are seconds. `PROFILES` holds sets of them under names."""
 
+    profile: str = "lan"  # The set from which the others are taken where they are not given.
     probe_interval_s: float = 1.0  # SWIM's protocol period; memberlist's LAN profile uses the same.
     probe_timeout_s: float = 0.5  # Three round trips on a poor link.
     indirect_probes: int = 3  # Helpers asked after a missed ack (SWIM §3.1, k).
-    suspicion_factor: float = 4.0  # Suspicion lasts factor * max(1, log10 N) probe intervals (memberlist α).
+    suspicion_factor: float = (
+        1.65  # A confirmed suspicion lasts factor * max(1, log10 N) probe intervals (Lifeguard α).
+    )
+    suspicion_floor: float = 2.0  # And at least so many probe intervals: a paused process has to come back.
+    suspicion_spread: float = 8.0  # An unconfirmed one lasts so many times longer (Lifeguard β).
+    confirmations: int = 2  # Voices beside the first accuser's that make a suspicion a confirmed one (Lifeguard K).
+    confirm_fanout: float = 4.0  # How many members probe a new suspect at once, in the mean of the whole mesh; 0: none.
+    voice_health_max: int = 1  # Whose local health is worse than this is no voice; 7: everybody is.
+    health_max: int = 7  # Local health slows probes down up to 1 + so many times (Lifeguard S - 1); 0: never.
+    nacks: bool = (
+        True  # A helper says that it had no answer, so that silence of helpers tells about oneself (Lifeguard).
+    )
+    buddy: bool = True  # The accusation rides first on a probe of the accused (Lifeguard's buddy system).
+    adaptive_timeouts: bool = True  # A member's time-out follows its measured round trips (RFC 6298).
+    heed_stalls: bool = True  # Time in which this process did not run, or heard nobody, does not count against others.
+    stream_probe: bool = True  # Who does not answer a datagram is also asked over a stream, beside the helpers.
+    heed_streams: bool = True  # A stream that ends, and a dial that is refused, make a suspect at once.
     gossip_interval_s: float = 0.2  # How often queued news leaves outside probes.
     gossip_fanout: int = 3  # To how many members each time.
     retransmit_factor: float = 4.0  # News is sent factor * ceil(log10(N + 1)) times by each member.
@@ -50,6 +67,54 @@ class StorageConfig(Struct, frozen=True, forbid_unknown_fields=True):
     scrub_pause_s: float = 0.02  # Between two steps of at most 2 ms: a scrub takes a tenth of one core while it lasts.
 
 
+_MEMBERLIST = GossipConfig(
+    profile="lifeguard",
+    suspicion_factor=5.0,
+    suspicion_floor=1.0,
+    suspicion_spread=6.0,
+    confirmations=3,
+    confirm_fanout=0.0,
+    voice_health_max=7,
+    adaptive_timeouts=False,
+    heed_stalls=False,
+    stream_probe=False,
+    heed_streams=False,
+)
+
+PROFILES = {
+    "lan": GossipConfig(),
+    "wan": GossipConfig(
+        profile="wan",
+        probe_interval_s=2.0,  # Round trips of 300 ms and bursts of loss: memberlist takes 5 s, without adaptive time-outs.
+        probe_timeout_s=1.0,
+        gossip_interval_s=0.5,
+        gossip_fanout=4,
+        sync_interval_s=2.0,
+    ),
+    "local": GossipConfig(profile="local", probe_interval_s=0.5, probe_timeout_s=0.2, gossip_interval_s=0.1),
+    "lifeguard": _MEMBERLIST,  # All of Lifeguard and nothing else, as in its paper: α 5, β 6, S 8, K 3.
+    "lifeguard4": msgspec.structs.replace(_MEMBERLIST, profile="lifeguard4", suspicion_factor=4.0, confirmations=2),
+    "lifeguard2": msgspec.structs.replace(_MEMBERLIST, profile="lifeguard2", suspicion_factor=2.0, confirmations=0),
+    "swim": msgspec.structs.replace(
+        _MEMBERLIST, profile="swim", suspicion_spread=1.0, confirmations=0, health_max=0, nacks=False, buddy=False
+    ),
+}
+
+
+def with_profile(raw: object) -> object:
+    """Knobs as they were read, with those of the profile they name put under them. Raises UsageError for an unknown one."""
+    if not isinstance(raw, dict) or "profile" not in raw:
+        return raw
+    chosen = PROFILES.get(raw["profile"])
+    if chosen is None:
+        raise UsageError(
+            f"gossip.profile: one of {', '.join(PROFILES)} was expected, {raw['profile']!r} came",
+            field="gossip.profile",
+            todo="mesh/config.py lists what each one sets",
+        )
+    return {**msgspec.structs.asdict(chosen), **raw}
+
+
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """All knobs of one node."""
 
@@ -67,6 +132,8 @@ def read_config(text: str, environment: Mapping[str, str]) -> Config:
         raw: dict[str, object] = tomllib.loads(text)
         for name, value in environment.items():
             _overrule(raw, name, value)
+        if "gossip" in raw:
+            raw["gossip"] = with_profile(raw["gossip"])
         return msgspec.convert(raw, Config, strict=False)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise UsageError(

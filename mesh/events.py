@@ -32,10 +32,11 @@ class Disconnected(Struct, frozen=True):
 
 
 class DialFailed(Struct, frozen=True):
-    """Nobody of this mesh answered at `at`."""
+    """Nobody of this mesh answered at `at`. `refused`: the machine did, and nobody listens on that port."""
 
     at: Address
     reason: str
+    refused: bool = False
 
 
 class Publish(Struct, frozen=True):

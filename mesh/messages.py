@@ -18,6 +18,7 @@ from mesh.ids import Address, Boot, CertificateHash, Head, NodeId
 NEWS_MAX = 64  # More does not fit a datagram anyway.
 ROSTER_MAX = 20_000  # Twice the largest mesh we plan for.
 HEADS_MAX = 20_000  # Of one page: a quarter of a frame.
+VOICES_MAX = 8  # More do not make a suspicion any surer.
 CREDIT_MAX = 16
 BATCHES_MAX = 4_096
 CERTIFICATES_MAX = 4_096
@@ -76,13 +77,17 @@ class SignedClaim(Struct, frozen=True, array_like=True, tag=1):
 
 
 class Accusation(Struct, frozen=True, array_like=True, tag=2):
-    """What `accuser` says of another member's claim (boot, counter): SUSPECT or DOWN."""
+    """What `accuser` says of another member's claim (boot, counter): SUSPECT or DOWN.
+
+    `voices` are the members of good local health that found it silent, each for itself (Lifeguard's confirmations).
+    """
 
     node: NodeId
     boot: Boot
     counter: int
     standing: Standing
     accuser: NodeId
+    voices: Annotated[tuple[NodeId, ...], Meta(max_length=VOICES_MAX)] = ()
 
 
 Newsflash = SignedClaim | Accusation
@@ -124,6 +129,25 @@ class PingRequest(Struct, frozen=True, array_like=True, tag=12):
     news: News = ()
 
 
+class Nack(Struct, frozen=True, array_like=True, tag=14):
+    """I pinged `target` as you asked, and have had no answer yet. It tells that the two of us can talk (Lifeguard)."""
+
+    probe: int
+    target: NodeId
+
+
+class Knock(Struct, frozen=True, array_like=True, tag=15):
+    """Are you there, over a stream? My datagram with this probe had no answer."""
+
+    probe: int
+
+
+class Open(Struct, frozen=True, array_like=True, tag=16):
+    """I am here: the answer to Knock, over the same stream."""
+
+    probe: int
+
+
 class Gossip(Struct, frozen=True, array_like=True, tag=13):
     """News that does not wait for the next probe."""
 
@@ -131,11 +155,24 @@ class Gossip(Struct, frozen=True, array_like=True, tag=13):
 
 
 class RosterPage(Struct, frozen=True, array_like=True, tag=20):
-    """Claims and accusations that a peer holds, all of them in one page or several. `reply` asks for the other side's."""
+    """Claims and accusations that the receiver may lack. `wanted`: those whose claims the sender would like to have."""
 
     claims: Annotated[tuple[SignedClaim, ...], Meta(max_length=ROSTER_MAX)]
     accusations: Annotated[tuple[Accusation, ...], Meta(max_length=ROSTER_MAX)]
-    reply: bool
+    wanted: Annotated[tuple[NodeId, ...], Meta(max_length=ROSTER_MAX)] = ()
+
+
+class RosterSums(Struct, frozen=True, array_like=True, tag=21):
+    """Sums of the roster that a peer holds, by bucket. Answered with the RosterMarks of those that differ."""
+
+    sums: Sums
+
+
+class RosterMarks(Struct, frozen=True, array_like=True, tag=22):
+    """All members that a peer holds in `span`: the identity and the mark of each, 24 bytes together. Answered with a RosterPage."""
+
+    span: Span
+    marks: Annotated[bytes, Meta(max_length=ROSTER_MAX * 24)]
 
 
 class Heads(Struct, frozen=True, array_like=True, tag=30):
@@ -314,19 +351,8 @@ class Ends(Struct, frozen=True, array_like=True, tag=61):
 LedgerMessage = Heads | HeadSums | More
 BoardMessage = Versions | VersionSums
 RepairMessage = WantBatches | FoundBatches | BucketSums
-Message = (
-    Ping
-    | Ack
-    | PingRequest
-    | Gossip
-    | RosterPage
-    | Batches
-    | Boards
-    | LedgerMessage
-    | BoardMessage
-    | LinkMessage
-    | SpreadMessage
-    | RepairMessage
-    | EndNames
-    | Ends
-)
+EndMessage = EndNames | Ends
+ProbeMessage = Ping | Ack | PingRequest | Nack | Knock | Open
+RosterMessage = RosterPage | RosterSums | RosterMarks
+NewsMessage = Gossip | Batches | Boards | LinkMessage | SpreadMessage
+Message = ProbeMessage | RosterMessage | NewsMessage | LedgerMessage | BoardMessage | RepairMessage | EndMessage

@@ -49,13 +49,18 @@ from mesh.messages import (
     Have,
     Heads,
     HeadSums,
+    Knock,
     More,
+    Nack,
     Offer,
+    Open,
     Ping,
     PingRequest,
     Prune,
     Refuse,
+    RosterMarks,
     RosterPage,
+    RosterSums,
     SignedClaim,
     Sound,
     Standing,
@@ -127,6 +132,7 @@ class Peer:
         limits = origin.config.ledger
         self.ledger = Ledger(origin.mesh, trust, origin.ledger, origin.certificate, entropy, limits=limits)
         self._membership = Membership(self.roster, gossip, _split(rng), self.digests, now)
+        self.prober, self.planes = self._membership.prober, self._membership.planes
         self._reconcile = Reconcile(own.node, self.ledger, self.boards, gossip, _split(rng))
         self.links = Links(self.roster, gossip, _split(rng), now)
         chance = _split(rng)
@@ -188,7 +194,10 @@ class Peer:
                 work += self._reconcile.handle(event, now)
             case Leave():
                 work += self._membership.handle(event, now)
-            case DialFailed() | Known():
+            case DialFailed():
+                work += self._redial.handle(event, now)
+                work += self._membership.handle(event, now)
+            case Known():
                 work += self._redial.handle(event, now)
             case Stored() | StoreFailed():
                 work += self.ledger.handle(event, now)
@@ -221,7 +230,7 @@ class Peer:
                     work += self._ends.handle(differs, now)
                 if digests is not None:
                     work += self.repair.handle(Compare(received.sender, received.at, digests), now)
-            case PingRequest() | Gossip() | RosterPage():
+            case PingRequest() | Nack() | Knock() | Open() | Gossip() | RosterPage() | RosterSums() | RosterMarks():
                 work += self._membership.handle(received, now)
             case Heads() | HeadSums() | More() | Versions() | VersionSums():
                 work += self._reconcile.handle(received, now)

@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from mesh.config import GossipConfig
+from mesh.config import GossipConfig, with_profile
 from mesh.errors import UsageError
 from sim.breakage import Fault, end_of, most_hit
 from sim.capacity import Capacity
@@ -113,6 +113,8 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 def read_scenario(raw: object, source: str) -> Scenario:
     """The scenario in what a TOML file held. `source` is named in complaints. Raises UsageError."""
+    if isinstance(raw, dict) and "gossip" in raw:
+        raw = {**raw, "gossip": with_profile(raw["gossip"])}
     try:
         scenario = msgspec.convert(raw, Scenario)
     except msgspec.ValidationError as error:

@@ -16,6 +16,7 @@ FRAME_OVERHEAD_BYTES = 27  # Length, version, and a TLS 1.3 record.
 HANDSHAKE_DELAYS = 5  # TCP, TLS 1.3 and the welcome: five times through the network before the first byte.
 WAITING_BYTES_MAX = 16 * 1024 * 1024  # The runtime's outbox.
 EPHEMERAL_PORT = 50_000
+REFUSED = "connection refused"
 PACKET_BYTES = 1_400
 FAST_PACKETS = 4  # So many packets make a train in which three answers in a row tell of a lost one (RFC 5681 §3.2).
 
@@ -211,7 +212,7 @@ class Streams:
             return
         silence = target is None or not reached or too_late or target.up
         wait_until = since + network.model.dial_timeout_s if silence else network.world.now
-        reason = f"no answer within {network.model.dial_timeout_s:g} s" if silence else "connection refused"
+        reason = f"no answer within {network.model.dial_timeout_s:g} s" if silence else REFUSED
         network.world.at(wait_until, self._failed, (source, at, reason, attempt))
 
     def _established(self, source: Station, target: Station, attempt: tuple[int, int, str]) -> None:
@@ -240,7 +241,7 @@ class Streams:
             for _ in link.waiting:
                 self._network.traffic.dropped("no stream")
             del self._links[_key(source, target)]
-        source.connection(DialFailed(at, reason))
+        source.connection(DialFailed(at, reason, reason == REFUSED))
 
 
 def _key(one: Station, other: Station) -> _Key:

@@ -32,14 +32,19 @@ from mesh.messages import (
     Have,
     Heads,
     HeadSums,
+    Knock,
     Message,
     More,
+    Nack,
     Offer,
+    Open,
     Ping,
     PingRequest,
     Prune,
     Refuse,
+    RosterMarks,
     RosterPage,
+    RosterSums,
     SignedClaim,
     Sound,
     Standing,
@@ -72,10 +77,12 @@ claims = st.builds(
     Claim, nodes, texts, st.binary(max_size=91), addresses, texts, boots, numbers, st.sampled_from(Standing)
 )
 signed_claims = st.builds(SignedClaim, st.binary(max_size=99), st.binary(max_size=72))
-accusations = st.builds(Accusation, nodes, boots, numbers, st.sampled_from(Standing), nodes)
 shorts = st.binary(min_size=SHORT_BYTES, max_size=SHORT_BYTES)
 digests = st.builds(Digests, *(st.binary(min_size=16, max_size=16),) * 3, shorts)
 bucket_sums = shorts.map(lambda one: (one,) * BUCKETS)
+accusations = st.builds(
+    Accusation, nodes, boots, numbers, st.sampled_from(Standing), nodes, st.lists(nodes, max_size=8).map(tuple)
+)
 
 
 def _some(strategy: st.SearchStrategy[T]) -> st.SearchStrategy[tuple[T, ...]]:
@@ -96,9 +103,14 @@ marks = _some(st.binary(min_size=8, max_size=8))
 MESSAGES: dict[type[Message], st.SearchStrategy[Message]] = {
     Ping: st.builds(Ping, numbers, digests, news),
     Ack: st.builds(Ack, numbers, nodes, st.none() | digests, news),
+    Nack: st.builds(Nack, numbers, nodes),
+    Knock: st.builds(Knock, numbers),
+    Open: st.builds(Open, numbers),
     PingRequest: st.builds(PingRequest, numbers, nodes, addresses, news),
     Gossip: st.builds(Gossip, news),
-    RosterPage: st.builds(RosterPage, _some(signed_claims), _some(accusations), st.booleans()),
+    RosterPage: st.builds(RosterPage, _some(signed_claims), _some(accusations), _some(nodes)),
+    RosterSums: st.builds(RosterSums, sums),
+    RosterMarks: st.builds(RosterMarks, spans, st.binary(max_size=99)),
     Heads: st.builds(Heads, _some(heads), st.booleans(), spans, sessions, allowances),
     HeadSums: st.builds(HeadSums, sums, sessions, allowances),
     More: st.builds(More, sessions, allowances),

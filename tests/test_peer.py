@@ -350,7 +350,7 @@ HOSTILE: list[Message] = [
     Ack(1, node("somebody unknown"), None),
     Gossip((accusation("ada", counter=NUMBER_MAX - 1), accusation("ada", boot=NUMBER_MAX - 1))),
     Gossip((accusation("ada", counter=2**64 - 1), signed("ada", boot=9))),
-    RosterPage((sign(claim_of("bob", counter=-1)),), (), True),
+    RosterPage((sign(claim_of("bob", counter=-1)),), (), (node("cyd"),)),
     Heads((Head(b"", -1, b""), Head(bytes(16), 2**64 - 1, bytes(32))), True, Span(7, b"\xff", b"z", b"a"), 1, 16),
     HeadSums(b"\xff" * 8, 1, 16),
     HeadSums(b"\xff" * 9, 1, 16),

@@ -124,7 +124,7 @@ def test_limits_are_part_of_the_types() -> None:
         decode_frame(encode_frame(Gossip((accusation,) * (NEWS_MAX + 1))))
     decode_frame(encode_frame(Gossip((accusation,) * NEWS_MAX)))
     with pytest.raises(MalformedMessage):
-        decode_frame(encode_frame(RosterPage((), (accusation,) * 20_001, False)))
+        decode_frame(encode_frame(RosterPage((), (accusation,) * 20_001)))
     with pytest.raises(MalformedMessage):
         decode_packet(encode_packet(NODE, (Boards(()),) * (MESSAGES_MAX + 1)))
     with pytest.raises(MalformedMessage):

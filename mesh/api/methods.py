@@ -44,6 +44,7 @@ from mesh.api.provenance import (
     ShowAt,
 )
 from mesh.api.shapes import (
+    AskWhy,
     GetRecord,
     GetState,
     ListRecords,
@@ -63,7 +64,7 @@ from mesh.api.shapes import (
 from mesh.api.transaction_shapes import IntentAnswer, ShowIntent, ShowTransaction, TransactionAnswer
 from mesh.api.undo_shapes import UndoAnswer, UndoWindow
 from mesh.runtime.node import Node
-from mesh.runtime.rows import Health, Receipt
+from mesh.runtime.rows import Health, Receipt, Why
 
 P = TypeVar("P", bound=Params)
 
@@ -115,6 +116,7 @@ METHODS: Mapping[str, Method] = {
     "transactions.show": _method(ShowTransaction, TransactionAnswer, transactions.show_transaction),
     "intents.show": _method(ShowIntent, IntentAnswer, transactions.show_intent),
     "members.list": _method(Nothing, MemberList, state.list_members),
+    "members.why": _method(AskWhy, Why, state.explain_member),
     "state.list": _method(ListState, StateList, state.list_state),
     "state.get": _method(GetState, StateList, state.get_state),
     "health.get": _method(Nothing, Health, state.get_health),

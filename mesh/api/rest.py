@@ -87,6 +87,7 @@ RECORD = "/v1/records/{collection}/{key:path}"
 ENTRIES = (
     Entry("GET", "/v1/health", "health.get", _from_query),
     Entry("GET", "/v1/members", "members.list", _from_query),
+    Entry("GET", "/v1/members/{member}/why", "members.why", _from_query),
     Entry("GET", "/v1/records/{collection}", "records.list", _from_query, LIST_QUERIES),
     Entry("POST", "/v1/records", "records.submit", _submit, body="SubmitParams"),
     Entry("GET", RECORD, "records.get", _from_query, READ_QUERIES, guarded=True),

@@ -74,6 +74,12 @@ class ListRecords(Reading, frozen=True, kw_only=True):
     buried: bool = False
 
 
+class AskWhy(Params, frozen=True, kw_only=True):
+    """Which member: its name, or at least eight digits of its identity."""
+
+    member: Text
+
+
 class PutParams(Writing, frozen=True, kw_only=True):
     """Make the record exactly `value`."""
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 
 from mesh.api.reading import SLICE_S, position_of
-from mesh.api.shapes import GetState, ListState, MemberList, Nothing, StateList, StateView
+from mesh.api.shapes import AskWhy, GetState, ListState, MemberList, Nothing, StateList, StateView
 from mesh.crdt.replica import Reader
 from mesh.crdt.token import encode_token
 from mesh.crdt.view import read_value
@@ -15,7 +15,7 @@ from mesh.errors import NotFound
 from mesh.ids import RecordId
 from mesh.model.unit import Desired
 from mesh.runtime.node import Node
-from mesh.runtime.rows import Health, StateRow
+from mesh.runtime.rows import Health, StateRow, Why
 
 UNIT_TOPIC = "unit/"
 ROWS_AT_ONCE = 20  # Some 0.3 ms.
@@ -41,6 +41,18 @@ async def get_state(node: Node, params: GetState) -> StateList:
 async def list_members(node: Node, params: Nothing) -> MemberList:
     """Every member ever heard of, by name."""
     return MemberList(node.members(), node.token())
+
+
+async def explain_member(node: Node, params: AskWhy) -> Why:
+    """What led to how a member stands here. Raises NotFound."""
+    found = node.why(params.member)
+    if found is None:
+        raise NotFound(
+            f"no one member of this mesh is called {params.member!r}",
+            field="member",
+            todo="give a name that `mesh members` lists, or where two have it the beginning of an identity",
+        )
+    return found
 
 
 async def get_health(node: Node, params: Nothing) -> Health:

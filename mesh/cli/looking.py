@@ -1,4 +1,4 @@
-"""Commands that look: watch, members, state.
+"""Commands that look: watch, members, why, state.
 
 Invariant: what is enabled, what is healthy and what is reachable stand in columns of their own.
 """
@@ -56,7 +56,7 @@ async def members(*, common: Common = DEFAULT) -> None:
     cells = [
         (
             row.name + (" *" if row.me else ""),
-            row.standing,
+            row.standing + (f", {row.degraded} fail" if row.degraded else ""),
             row.storage,
             moment(row.since),
             row.accuser or "",
@@ -68,6 +68,32 @@ async def members(*, common: Common = DEFAULT) -> None:
     if catching_up is not None:
         note(f"this peer is catching up: it has {catching_up.have} of {catching_up.wanted} batches")
     return show_table(("name", "standing", "disk", "since", "said by", "address", "api"), cells)
+
+
+async def why(member: str, *, common: Common = DEFAULT) -> None:
+    """Show why a member stands as it does: probes, helpers, confirmations and timers, as the asked peer noticed them.
+
+    Parameters
+    ----------
+    member
+        Its name, or at least eight digits of its identity.
+    """
+    async with common.client() as client:
+        found = await client.why(member)
+    if common.json:
+        return show_json(found)
+    row = found.member
+    said_by = f", says {row.accuser}" if row.accuser else ""
+    note(f"{row.name} ({row.node[:8]}) at {row.address} is {row.standing} since {moment(row.since)}{said_by}")
+    if found.rtt_ms is not None:
+        note(f"its answers take {found.rtt_ms:g} ms")
+    if found.health:
+        note(f"the asked peer is itself late or cut off: its local health is {found.health} (0 is good)")
+    if not found.items:
+        return note("nothing was noticed about it since the asked peer started")
+    return show_table(
+        ("when", "what", "by"), [(moment(item.at), item.said, ", ".join(item.by)) for item in found.items]
+    )
 
 
 async def state(topic: str = "", *, common: Common = DEFAULT) -> None:

@@ -38,7 +38,7 @@ from mesh.client.link import Dialling, Link, LinkLost, run_link
 from mesh.client.transaction_answers import Intent, Transaction
 from mesh.client.watch import Watch
 from mesh.errors import UsageError
-from mesh.runtime.rows import Health, MemberRow, Receipt
+from mesh.runtime.rows import Health, MemberRow, Receipt, Why
 
 CONNECT_TIMEOUT_S = 5.0
 READS = (
@@ -47,7 +47,8 @@ READS = (
     *("held.list", "held.retry", "void.list"),  # A retry only judges again: asked twice it does the same.
     *("policies.list", "policies.explain", "transactions.show", "intents.show"),
     *("ends.list", "ends.preview", "ends.add"),  # An end that is known already changes nothing.
-    *("conflicts.list", "forks.list", "members.list", "state.get", "state.list", "health.get", "watch.open"),
+    *("conflicts.list", "forks.list", "members.list", "members.why"),
+    *("state.get", "state.list", "health.get", "watch.open"),
 )
 
 Moment = str | float  # A token from an earlier answer; seconds since 1970, or ISO 8601 with an offset.
@@ -293,6 +294,10 @@ class MeshClient:
     async def members(self) -> list[MemberRow]:
         """Every member that the peer ever heard of."""
         return (await self._get(_Members, "members.list")).items
+
+    async def why(self, member: str) -> Why:
+        """What led the peer to hold a member, by its name, as it does. Raises NotFound."""
+        return await self._get(Why, "members.why", member=member)
 
     async def state(self, prefix: str = "") -> list[Row]:
         """State rows whose topic starts with `prefix`."""

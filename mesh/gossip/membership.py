@@ -1,9 +1,9 @@
 """Membership: probes, news and whole rosters, so that every member soon knows every other (SWIM, DESIGN §7).
 
-Invariant: whoever speaks of a claim that we hold down is told so and can refute; rosters whose digests differ are exchanged whole.
+Invariant: whoever speaks of a claim that we hold down is told so and can refute; of rosters whose digests differ is exchanged
+what differs.
 """
 
-import itertools
 from collections.abc import Callable
 from random import Random
 
@@ -12,11 +12,13 @@ import msgspec
 from mesh.config import GossipConfig
 from mesh.crdt.keys import BOOT
 from mesh.crdt.replica import Table, Write
-from mesh.effects import Emit, GossipEffect, Send, StoreLazily, Stream
+from mesh.effects import Dial, Emit, GossipEffect, Send, StoreLazily, Stream
 from mesh.errors import MalformedMessage
-from mesh.events import Connected, Disconnected, Leave, Received, Tick
+from mesh.events import Connected, DialFailed, Disconnected, Leave, Received, Tick
+from mesh.gossip.comparing import BULK, Comparing
 from mesh.gossip.news import NewsQueue
-from mesh.gossip.prober import Ask, AskHelpers, Prober, Step, Verdict
+from mesh.gossip.planes import DATAGRAMS, STREAMS, Planes
+from mesh.gossip.prober import Ask, AskHelpers, NoAnswer, OnlyByStream, Prober, Step, Verdict
 from mesh.gossip.roster import Heard, Roster
 from mesh.ids import Address, Boot, NodeId
 from mesh.messages import (
@@ -24,16 +26,19 @@ from mesh.messages import (
     Ack,
     Digests,
     Gossip,
+    Knock,
     Message,
+    Nack,
     Newsflash,
+    Open,
     Ping,
     PingRequest,
+    RosterMarks,
     RosterPage,
+    RosterSums,
     SignedClaim,
     Standing,
 )
-
-PAGE_BYTES = 1024 * 1024  # A quarter of the largest frame; accusations, of 60 bytes, fit beside it.
 
 
 def boot_write(boot: Boot) -> Write:
@@ -41,7 +46,7 @@ def boot_write(boot: Boot) -> Write:
     return Write(Table.META, BOOT, msgspec.msgpack.encode(boot))
 
 
-MembershipEvent = Received | Connected | Disconnected | Leave | Tick
+MembershipEvent = Received | Connected | Disconnected | DialFailed | Leave | Tick
 
 
 class Membership:
@@ -52,14 +57,16 @@ class Membership:
     ) -> None:
         self.roster = roster
         self._config, self._rng, self._digests = config, rng, digests
-        self._prober = Prober(roster, config, Random(rng.getrandbits(64)), now)
+        self.prober = Prober(roster, config, Random(rng.getrandbits(64)), now)
+        self.planes = Planes(roster)
         self._news = NewsQueue(config.retransmit_factor)
         self._gossip_at = now
-        self._sync_at = now
+        self._comparing = Comparing(roster, config, Random(rng.getrandbits(64)), now)
 
     def deadline(self) -> float:
         """When something is due."""
-        return min(self._prober.deadline(), self._gossip_at if self._has_news() else float("inf"))
+        moment = min(self.prober.deadline(), self._comparing.deadline())
+        return min(moment, self._gossip_at) if self._has_news() else moment
 
     def handle(self, event: MembershipEvent, now: float) -> list[GossipEffect]:
         """React to one event."""
@@ -67,10 +74,14 @@ class Membership:
             case Received():
                 return self._on_message(event, now)
             case Connected(node, at, dialled):
-                return self._pages(node, at, reply=True) if dialled else []
+                told = self.planes.worked(node, STREAMS)
+                return [*told, *self._comparing.open(node, at)] if dialled else [*told]
             case Disconnected(node):
-                self._prober.hurry(node)
-                return []
+                return self._on_disconnected(node, now)
+            case DialFailed(at, refused=True):
+                return self._on_refused(at, now)
+            case DialFailed(at):
+                return self._on_no_stream(at, now)
             case Leave():
                 return self._on_leave(now)
             case Tick():
@@ -84,8 +95,20 @@ class Membership:
                 return self._on_ack(received, received.message, now)
             case PingRequest():
                 return self._on_ping_request(received, received.message, now)
+            case Knock(probe):
+                return [Stream(received.sender, received.at, Open(probe))]
+            case Open(probe):
+                self.prober.opened(received.sender, probe, now)
+                return []
+            case Nack(probe, target):
+                self.prober.nacked(target, probe, now)
+                return []
             case Gossip(news):
                 return self._hear_all(news, received, now)
+            case RosterSums():
+                return self._comparing.on_sums(received, received.message)
+            case RosterMarks():
+                return self._comparing.on_marks(received, received.message)
             case RosterPage():
                 return self._on_page(received, received.message, now)
             case _:
@@ -98,40 +121,34 @@ class Membership:
 
     def _on_ack(self, received: Received, ack: Ack, now: float) -> list[GossipEffect]:
         effects = self._hear_all(ack.news, received, now)
-        relay = self._prober.answered(ack.target, ack.probe)
-        if relay is not None and (at := self.roster.address(relay.requester)) is not None:
-            effects.append(Send(relay.requester, at, Ack(relay.probe, relay.target, None)))
+        if ack.target == received.sender:
+            effects += self.planes.worked(ack.target, DATAGRAMS)
+        asked = self.prober.answered(ack.target, ack.probe, now)
+        if asked is not None and (at := self.roster.address(asked[0])) is not None:
+            effects.append(Send(asked[0], at, Ack(asked[1], ack.target, None)))
         if ack.digests is not None:
             effects += self._compare(received, ack.digests, now)
         return effects
 
     def _on_ping_request(self, received: Received, request: PingRequest, now: float) -> list[GossipEffect]:
         effects = self._hear_all(request.news, received, now)
-        ask = self._prober.relay(received.sender, request.probe, request.target, now)
+        ask = self.prober.relay(received.sender, request.probe, request.target, now)
         if ask is not None:
             effects.append(Send(request.target, request.at, Ping(ask.probe, self._digests())))
         return effects
 
     def _on_page(self, received: Received, page: RosterPage, now: float) -> list[GossipEffect]:
+        known = len(self._news)
         effects = self._hear_all((*page.claims, *page.accusations), received, now)
-        if page.reply:
-            effects += self._pages(received.sender, received.at, reply=False)
-        return effects
+        brought = sum(isinstance(effect, StoreLazily) for effect in effects)
+        if brought > BULK:
+            self._news.shorten(known, self.roster.me)
+        return [*effects, *self._comparing.on_page(received, page, brought, now)]
 
     def _compare(self, received: Received, digests: Digests, now: float) -> list[GossipEffect]:
-        """Exchange whole rosters with a peer whose roster differs, at most once per interval."""
-        if digests.roster == self.roster.digest or now < self._sync_at:
+        if digests.roster == self.roster.digest:
             return []
-        self._sync_at = now + self._config.sync_interval_s * (0.5 + self._rng.random())
-        return self._pages(received.sender, received.at, reply=True)
-
-    def _pages(self, node: NodeId, at: Address, reply: bool) -> list[GossipEffect]:
-        """The whole roster, in pages that fit a frame; only the last one asks for an answer."""
-        claims, accusations = self.roster.page()
-        cuts = _cuts(claims)
-        pages = [RosterPage(claims[start:end], (), reply=False) for start, end in itertools.pairwise(cuts[:-1])]
-        pages.append(RosterPage(claims[cuts[-2] :], accusations, reply))
-        return [Stream(node, at, page) for page in pages]
+        return self._comparing.begin(received.sender, received.at, now)
 
     def _hear_all(self, news: tuple[Newsflash, ...], received: Received, now: float) -> list[GossipEffect]:
         effects: list[GossipEffect] = []
@@ -141,23 +158,62 @@ class Membership:
             except MalformedMessage as error:  # What came before it holds, and the probe it rode on is answered.
                 return [*effects, Emit("peer.malformed", {"node": received.sender.hex(), "reason": str(error)})]
             effects += self._follow(heard, now)
-            if heard.answer is not None and self._concerns(piece, heard.answer, received.sender):
-                effects.append(Send(received.sender, received.at, Gossip((heard.answer,))))
+            if heard.answer and heard.answers in (None, received.sender):
+                effects.append(Send(received.sender, received.at, Gossip(heard.answer)))
         return effects
-
-    @staticmethod
-    def _concerns(piece: Newsflash, answer: Newsflash, sender: NodeId) -> bool:
-        """Answer a stale claim to the claimant, and a stale accusation to whoever spreads it."""
-        return isinstance(answer, SignedClaim) or answer.node == sender or isinstance(piece, Accusation)
 
     def _follow(self, heard: Heard, now: float) -> list[GossipEffect]:
         effects: list[GossipEffect] = [*heard.events]
         for node, news in heard.spread:
             self._news.put(node, news)
-            self._prober.watch(node, now)
-            effects += self._remember(node)
+            self.prober.watch(node, now)
+            if not self.roster.takes_part(node):
+                self.planes.forget(node)
+            if isinstance(news, SignedClaim):
+                effects += self._remember(node)
+            else:
+                effects += self._on_accused(news, bool(heard.events), now)
+        if any(event.name == "member.refuted" for event in heard.events):
+            self.prober.health.worse()
         if heard.new_boot is not None:
             effects.append(StoreLazily((boot_write(heard.new_boot),)))
+        return effects
+
+    def _on_accused(self, accusation: Accusation, new: bool, now: float) -> list[GossipEffect]:
+        """Somebody else, or one more, is without an answer of a member."""
+        if accusation.accuser != self.roster.me or not new:
+            said = "is held down" if accusation.standing is Standing.DOWN else "is suspected"
+            self.prober.evidence.note(now, accusation.node, said, (accusation.accuser, *accusation.voices))
+        if not new or accusation.standing is not Standing.SUSPECT or accusation.accuser == self.roster.me:
+            return []
+        return [effect for step in self.prober.weigh_in(accusation.node, now) for effect in self._do(step, now)]
+
+    def _on_disconnected(self, node: NodeId, now: float) -> list[GossipEffect]:
+        """A stream that ends may be a process that is gone: a probe and a dial tell."""
+        if not self._config.heed_streams:
+            self.prober.hurry(node)
+            return []
+        at = self.roster.address(node)
+        if at is None or not self.roster.takes_part(node):
+            return []
+        steps = self.prober.visit(node, now)
+        return [Dial(at), *(effect for step in steps for effect in self._do(step, now))]
+
+    def _on_no_stream(self, at: Address, now: float) -> list[GossipEffect]:
+        """Nobody opens a stream where a member listens. While it answers probes, it is degraded: it can't be synced with."""
+        effects: list[GossipEffect] = []
+        for node in self.roster.at(at):
+            member = self.roster.get(node)
+            if member is not None and member.standing is Standing.ALIVE:
+                self.prober.evidence.note(now, node, "no stream could be opened to it")
+                effects += self.planes.failed(node, STREAMS)
+        return effects
+
+    def _on_refused(self, at: Address, now: float) -> list[GossipEffect]:
+        effects: list[GossipEffect] = []
+        for node in self.roster.at(at):
+            for step in self.prober.refused(node, now):
+                effects += self._do(step, now)
         return effects
 
     def _remember(self, node: NodeId) -> list[GossipEffect]:
@@ -179,8 +235,8 @@ class Membership:
         return [Send(node, at, message) for node, at in found if at is not None]
 
     def _on_tick(self, now: float) -> list[GossipEffect]:
-        effects: list[GossipEffect] = []
-        for step in self._prober.tick(now):
+        effects = self._comparing.tick(now)
+        for step in self.prober.tick(now):
             effects += self._do(step, now)
         if now >= self._gossip_at and self._has_news():
             self._gossip_at = now + self._config.gossip_interval_s
@@ -188,6 +244,9 @@ class Membership:
         return effects
 
     def _do(self, step: Step, now: float) -> list[GossipEffect]:
+        if isinstance(step, NoAnswer):
+            to = self.roster.address(step.requester)
+            return [Send(step.requester, to, Nack(step.probe, step.target))] if to is not None else []
         at = self.roster.address(step.target)
         assert at is not None, f"{step.target.hex()} was probed and is not in the roster"
         match step:
@@ -195,9 +254,13 @@ class Membership:
                 return [Send(target, at, Ping(probe, self._digests(), self._news_for(target)))]
             case AskHelpers(target, probe, helpers):
                 found = [(helper, self.roster.address(helper)) for helper in helpers]
-                return [Send(h, where, PingRequest(probe, target, at)) for h, where in found if where is not None]
-            case Verdict(target, standing):
-                return self._follow(self.roster.accuse(target, standing, now), now)
+                knock = [Stream(target, at, Knock(probe))] if self._config.stream_probe else []
+                asked = [Send(h, where, PingRequest(probe, target, at)) for h, where in found if where is not None]
+                return [*knock, *asked]
+            case OnlyByStream(target):
+                return [*self.planes.failed(target, DATAGRAMS)]
+            case Verdict(target, standing, voice):
+                return self._follow(self.roster.accuse(target, standing, now, voice), now)
 
     def _has_news(self) -> bool:
         return len(self._news) > 0 and len(self.roster.others()) > 0
@@ -205,7 +268,8 @@ class Membership:
     def _news_for(self, node: NodeId) -> tuple[Newsflash, ...]:
         """What a probe or its answer carries along: the accusation of the other side first, so that it can refute."""
         member = self.roster.get(node)
-        first = (member.accusation,) if member is not None and member.accusation is not None else ()
+        accusation = member.accusation if member is not None and self._config.buddy else None
+        first = (accusation,) if accusation is not None else ()
         return (*first, *self._news.take(len(self.roster.others()) + 1))
 
     def _gossip(self) -> list[GossipEffect]:
@@ -221,15 +285,4 @@ class Membership:
     def check(self) -> None:
         """Raise AssertionError where an invariant is broken."""
         self.roster.check()
-        self._prober.check()
-
-
-def _cuts(claims: tuple[SignedClaim, ...]) -> list[int]:
-    """Where pages of claims begin and end."""
-    cuts, size = [0], 0
-    for index, claim in enumerate(claims):
-        size += len(claim.body) + len(claim.signature)
-        if size > PAGE_BYTES and index:
-            cuts.append(index)
-            size = 0
-    return [*cuts, len(claims)]
+        self.prober.check()

@@ -12,6 +12,12 @@ from mesh.messages import Accusation, Newsflash
 PIGGYBACK_BYTES = 850  # Leaves room for the probe itself and the seal in a datagram of 1,200 bytes.
 CLAIM_BYTES = 330  # A signed claim with a P-256 key, a name and a URL.
 ACCUSATION_BYTES = 60
+VOICE_BYTES = 18
+
+
+def size_of(news: Newsflash) -> int:
+    """About how many bytes of a datagram a piece takes."""
+    return ACCUSATION_BYTES + VOICE_BYTES * len(news.voices) if isinstance(news, Accusation) else CLAIM_BYTES
 
 
 class NewsQueue:
@@ -31,6 +37,12 @@ class NewsQueue:
         self._sent[node] = 0
         self._rounds[0][node] = news
 
+    def shorten(self, length: int, keep: NodeId) -> None:
+        """Forget the pieces put last, down to so many, but for those about `keep`: they reach others in another way."""
+        for node in list(self._sent)[length:]:
+            if node != keep:
+                self._forget(node)
+
     def take(self, members: int) -> tuple[Newsflash, ...]:
         """The pieces for one datagram in a mesh of `members`. Pieces that were sent often enough are forgotten."""
         limit = math.ceil(self._factor * math.ceil(math.log10(members + 1)))
@@ -47,7 +59,7 @@ class NewsQueue:
         room = PIGGYBACK_BYTES
         for pieces in self._rounds:
             for node, news in pieces.items():
-                size = ACCUSATION_BYTES if isinstance(news, Accusation) else CLAIM_BYTES
+                size = size_of(news)
                 if size <= room:
                     room -= size
                     yield node, news

@@ -1,38 +1,44 @@
-"""The prober notices members that stop answering (SWIM §3.1, §4.3).
+"""The prober notices members that stop answering (SWIM §3.1, §4.3; Lifeguard).
 
-Invariant: at most one member is probed at a time, in a shuffled round so that each is probed once per round; every moment it
-waits for is in `deadline()`.
+Invariant: one member is probed at a time in a shuffled round, so that each is probed once per round, and beside it at most
+`ERRANDS_MAX` suspects at once; every moment it waits for is in `deadline()`; no verdict is found while this process did not run or
+heard nobody.
 """
 
-import math
 from random import Random
 
 from msgspec import Struct
 
 from mesh.config import GossipConfig
+from mesh.gossip.evidence import Evidence
+from mesh.gossip.health import LocalHealth
+from mesh.gossip.relays import Relays
 from mesh.gossip.roster import Roster
-from mesh.ids import Boot, NodeId
+from mesh.gossip.roundtrips import RoundTrips
+from mesh.gossip.suspicions import Suspicions
+from mesh.ids import NodeId
 from mesh.messages import Standing
 
-RELAYS_MAX = 256  # Probes passed on for others that wait for an answer.
+ERRANDS_MAX = 16  # Suspects that are probed at once on account of what others, or streams, say.
+ISOLATED_PERIODS = 60  # So long a member that hears nobody may take it that it is itself cut off.
 
 
 class Probing(Struct):
-    """The probe that is outstanding."""
+    """A probe that is outstanding."""
 
     target: NodeId
     probe: int
-    ask_helpers_at: float
-    helpers_asked: bool = False
+    asked_at: float
+    patience_s: float
+    ends_at: float
+    helpers_asked: int = 0
+    nacks: int = 0
+    opened: bool = False
 
-
-class Relay(Struct, frozen=True):
-    """A probe that we make for another member."""
-
-    requester: NodeId
-    probe: int
-    target: NodeId
-    until: float
+    @property
+    def due(self) -> float:
+        """When the next step of it is due."""
+        return self.ends_at if self.helpers_asked else min(self.ends_at, self.asked_at + self.patience_s)
 
 
 class Ask(Struct, frozen=True):
@@ -51,13 +57,28 @@ class AskHelpers(Struct, frozen=True):
 
 
 class Verdict(Struct, frozen=True):
-    """`target` stands as `standing` from now on."""
+    """`target` stands as `standing` from now on. `voice`: this member's health is good enough for its word to count."""
 
     target: NodeId
     standing: Standing
+    voice: bool = True
 
 
-Step = Ask | AskHelpers | Verdict
+class NoAnswer(Struct, frozen=True):
+    """Tell `requester` that `target` has not answered its probe yet."""
+
+    target: NodeId
+    probe: int
+    requester: NodeId
+
+
+class OnlyByStream(Struct, frozen=True):
+    """`target` answers over a stream, and neither to a datagram of ours nor of any helper."""
+
+    target: NodeId
+
+
+Step = Ask | AskHelpers | Verdict | NoAnswer | OnlyByStream
 
 
 class Prober:
@@ -65,104 +86,206 @@ class Prober:
 
     def __init__(self, roster: Roster, config: GossipConfig, rng: Random, now: float) -> None:
         self._roster, self._config, self._rng = roster, config, rng
+        self.health = LocalHealth(config.health_max)
+        self.roundtrips = RoundTrips(config)
+        self.evidence = Evidence()
+        self._suspicions = Suspicions(config)
+        self._relays = Relays(config)
         self._round: list[NodeId] = []
         self._urgent: list[NodeId] = []
         self._probing: Probing | None = None
+        self._errands: dict[NodeId, Probing] = {}
         self._probe = rng.getrandbits(32)
         self._next_at = now + rng.random() * config.probe_interval_s  # Nodes started together do not probe together.
-        self._relays: dict[int, Relay] = {}
-        self._suspicions: dict[NodeId, tuple[Boot, int, float]] = {}
+        self._punctual_at = now
 
     def deadline(self) -> float:
         """The next moment at which silence means something."""
-        moments = [self._next_at, *(until for _, _, until in self._suspicions.values())]
+        moment = min(self._next_at, self._suspicions.deadline(), self._relays.deadline())
         if self._probing is not None and not self._probing.helpers_asked:
-            moments.append(self._probing.ask_helpers_at)
-        return min(moments)
+            moment = min(moment, self._probing.due)
+        for errand in self._errands.values():
+            moment = min(moment, errand.ends_at)
+        return moment
 
     def hurry(self, node: NodeId) -> None:
         """Probe this member next: its stream broke."""
-        if node not in self._urgent and node in self._roster.others():
+        if node not in self._urgent and self._roster.takes_part(node):
             self._urgent.append(node)
 
-    def answered(self, target: NodeId, probe: int) -> Relay | None:
-        """An ack came. Returns the member to pass it on to, where we asked for somebody else."""
-        if self._probing is not None and (self._probing.target, self._probing.probe) == (target, probe):
+    def answered(self, target: NodeId, probe: int, now: float) -> tuple[NodeId, int] | None:
+        """An ack came. Returns the member and the probe to pass it on to, where we asked for somebody else."""
+        probing = self._probing
+        if probing is not None and (probing.target, probing.probe) == (target, probe):
             self._probing = None
-        return self._relays.pop(probe, None)
+            self.health.better()
+            self._time(probing, now)
+        errand = self._errands.get(target)
+        if errand is not None and errand.probe == probe:
+            del self._errands[target]
+            self._time(errand, now)
+            self.evidence.note(now, target, "answered our own probe of a suspect")
+        return self._relays.answered(target, probe)
+
+    def opened(self, node: NodeId, probe: int, now: float) -> None:
+        """The member answered over a stream. To the end of the period its ack may still come by datagram."""
+        probing = self._probing
+        if probing is not None and (probing.target, probing.probe) == (node, probe):
+            probing.opened = True
+            self.evidence.note(now, node, "answered over a stream, and not by datagram so far")
+
+    def _time(self, probing: Probing, now: float) -> None:
+        took_s = now - probing.asked_at
+        if took_s <= self._config.probe_timeout_s:
+            self._punctual_at = now
+        if not probing.helpers_asked:
+            self.roundtrips.measured(probing.target, took_s)
+
+    def nacked(self, target: NodeId, probe: int, now: float) -> None:
+        """A helper has had no answer, and says so: it is not this member that is cut off."""
+        probing = self._probing
+        if probing is not None and (probing.target, probing.probe) == (target, probe):
+            probing.nacks = min(probing.nacks + 1, probing.helpers_asked)
+            self.evidence.note(now, target, "a helper had no answer either")
 
     def relay(self, requester: NodeId, probe: int, target: NodeId, now: float) -> Ask | None:
         """Probe `target` for another member."""
-        self._relays = {number: relay for number, relay in self._relays.items() if relay.until > now}
-        if len(self._relays) >= RELAYS_MAX:
-            return None
         number = self._number()
-        self._relays[number] = Relay(requester, probe, target, now + self._config.probe_interval_s)
-        return Ask(target, number)
+        return Ask(target, number) if self._relays.take(number, requester, probe, target, now) else None
 
     def watch(self, node: NodeId, now: float) -> None:
-        """Start, keep or end the clock of a suspicion, after a member's standing may have changed."""
-        member = self._roster.get(node)
-        if member is None or member.standing is not Standing.SUSPECT:
-            self._suspicions.pop(node, None)
-            return
-        claim = member.claim
-        known = self._suspicions.get(node)
-        if known is None or known[:2] != (claim.boot, claim.counter):
-            self._suspicions[node] = (claim.boot, claim.counter, now + self.suspicion_s())
+        """Start, shorten, keep or end the clock of a suspicion, after a member's standing may have changed."""
+        self._suspicions.watch(node, self._roster.get(node), len(self._roster.others()) + 1, now)
+        if node not in self._suspicions:
+            self._errands.pop(node, None)
 
-    def suspicion_s(self) -> float:
-        """How long a suspect has to refute."""
-        members = len(self._roster.others()) + 1
-        return self._config.suspicion_factor * max(1.0, math.log10(members)) * self._config.probe_interval_s
+    def weigh_in(self, node: NodeId, now: float) -> list[Step]:
+        """Others began to suspect this member. A few of all who hear of it, drawn by lot, probe it at once."""
+        others = len(self._roster.others())
+        lot = self._config.confirm_fanout / max(1, others - 1)
+        return self.visit(node, now) if lot > 0 and self._rng.random() < lot else []
+
+    def visit(self, node: NodeId, now: float) -> list[Step]:
+        """Probe this member at once, beside the round."""
+        if node in self._errands or len(self._errands) >= ERRANDS_MAX or not self._roster.takes_part(node):
+            return []
+        ends_at = now + self._config.probe_timeout_s * self.health.factor
+        self._errands[node] = Probing(node, self._number(), now, ends_at - now, ends_at)
+        return [Ask(node, self._errands[node].probe)]
+
+    def refused(self, node: NodeId, now: float) -> list[Step]:
+        """A dial was refused where this member listened: its machine answers, and its process is gone."""
+        if not self._config.heed_streams or not self._roster.takes_part(node):
+            return []
+        self.evidence.note(now, node, "its machine refused a stream: the process is gone")
+        return [Verdict(node, Standing.SUSPECT)]
 
     def tick(self, now: float) -> list[Step]:
         """Everything that is due."""
-        steps: list[Step] = [Verdict(node, Standing.DOWN) for node in self._lapsed(now)]
+        self._notice_stall(now)
+        steps: list[Step] = [*self._lapsed(now), *self._end_errands(now)]
+        for relay in self._relays.silent(now):
+            steps.append(NoAnswer(relay.target, relay.probe, relay.requester))
         probing = self._probing
-        if probing is not None and not probing.helpers_asked and now >= probing.ask_helpers_at:
-            probing.helpers_asked = True
-            steps.append(AskHelpers(probing.target, probing.probe, self._helpers(probing.target)))
+        if probing is not None and not probing.helpers_asked and probing.due <= now < probing.ends_at:
+            helpers = self._helpers(probing.target)
+            probing.helpers_asked = max(1, len(helpers))
+            self.evidence.note(
+                now, probing.target, f"no answer within {probing.patience_s:.3f} s; helpers asked", helpers
+            )
+            steps.append(AskHelpers(probing.target, probing.probe, helpers))
         if now >= self._next_at:
             steps += self._next_period(now)
         return steps
 
-    def _lapsed(self, now: float) -> list[NodeId]:
-        lapsed = [node for node, (_, _, until) in self._suspicions.items() if now >= until]
-        for node in lapsed:
-            del self._suspicions[node]
-        return lapsed
+    def _notice_stall(self, now: float) -> None:
+        """A tick that comes late: nothing was heard meanwhile because nothing ran here."""
+        late_s = now - self.deadline()
+        if not self._config.heed_stalls or late_s < self._config.probe_timeout_s / 2:
+            return
+        self.health.worse()
+        self._suspicions.postpone(late_s)
+        self._errands.clear()
+        if self._probing is not None:
+            self.evidence.note(
+                now, self._probing.target, f"its probe does not count: this process stood still {late_s:.3f} s"
+            )
+        self._probing = None
+
+    def _lapsed(self, now: float) -> list[Step]:
+        steps: list[Step] = []
+        for node, clock in self._suspicions.due(now):
+            if self._cut_off(now):
+                self._suspicions.postpone(self._config.probe_interval_s / 4, node)
+                continue
+            self._suspicions.end(node)
+            said = (
+                f"suspected for {now - clock.since:.3f} s with {clock.confirmations} of {clock.expected} confirmations"
+            )
+            self.evidence.note(now, node, said)
+            steps.append(Verdict(node, Standing.DOWN))
+        return steps
+
+    def _cut_off(self, now: float) -> bool:
+        """Whether it may be this member that is out of reach: of those held well none has answered it in time of late."""
+        config = self._config
+        if not config.heed_stalls or now - self._punctual_at <= 2 * config.probe_interval_s:
+            return False
+        asked = any(node not in self._suspicions for node in self._roster.others())
+        return asked and now - self._punctual_at < ISOLATED_PERIODS * config.probe_interval_s
+
+    def _end_errands(self, now: float) -> list[Step]:
+        if not self._errands:
+            return []
+        over = [node for node, errand in self._errands.items() if now >= errand.ends_at]
+        for node in over:
+            del self._errands[node]
+            self.evidence.note(now, node, "did not answer our own probe")
+        return [Verdict(node, Standing.SUSPECT, self._is_voice()) for node in over if self._roster.takes_part(node)]
+
+    def _is_voice(self) -> bool:
+        return self.health.score <= self._config.voice_health_max
 
     def _next_period(self, now: float) -> list[Step]:
         steps: list[Step] = []
-        if self._probing is not None:
-            steps.append(Verdict(self._probing.target, Standing.SUSPECT))
+        probing = self._probing
+        if probing is not None and probing.opened:
+            steps.append(OnlyByStream(probing.target))
+        elif probing is not None:
+            voice = self._is_voice()
+            missed = probing.helpers_asked - probing.nacks if self._config.nacks and probing.helpers_asked else 1
+            self.health.worse(missed)
+            self.evidence.note(
+                now, probing.target, f"no answer, and {probing.nacks} of {probing.helpers_asked} helpers said so"
+            )
+            if self._roster.takes_part(probing.target):
+                steps.append(Verdict(probing.target, Standing.SUSPECT, voice))
         self._probing = None
-        self._next_at = now + self._config.probe_interval_s
+        self._next_at = now + self._config.probe_interval_s * self.health.factor
         target = self._next_target()
         if target is not None:
-            self._probing = Probing(target, self._number(), now + self._config.probe_timeout_s)
+            patience_s = self.roundtrips.timeout_s(target) * self.health.factor
+            self._probing = Probing(target, self._number(), now, patience_s, self._next_at)
             steps.append(Ask(target, self._probing.probe))
         return steps
 
     def _next_target(self) -> NodeId | None:
-        present = self._roster.others()
         while self._urgent:
             node = self._urgent.pop(0)
-            if node in present:
+            if self._roster.takes_part(node):
                 return node
-        here = set(present)
         while self._round:
             node = self._round.pop()
-            if node in here:
+            if self._roster.takes_part(node):
                 return node
-        self._round = list(present)
+        self._round = list(self._roster.others())
         self._rng.shuffle(self._round)
         return self._round.pop() if self._round else None
 
     def _helpers(self, target: NodeId) -> tuple[NodeId, ...]:
-        others = [node for node in self._roster.others() if node != target]
-        return tuple(self._rng.sample(others, min(self._config.indirect_probes, len(others))))
+        others = self._roster.others()
+        drawn = self._rng.sample(others, min(self._config.indirect_probes + 1, len(others)))
+        return tuple([node for node in drawn if node != target][: self._config.indirect_probes])
 
     def _number(self) -> int:
         self._probe = (self._probe + 1) % 2**32
@@ -172,4 +295,6 @@ class Prober:
         """Raise AssertionError where an invariant is broken."""
         assert self._roster.me not in self._round
         assert self._probing is None or self._probing.target != self._roster.me
-        assert len(self._relays) <= RELAYS_MAX
+        assert len(self._errands) <= ERRANDS_MAX
+        assert 0 <= self.health.score <= self._config.health_max
+        self._relays.check()

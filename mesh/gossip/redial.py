@@ -15,6 +15,8 @@ from mesh.gossip.roster import Roster
 from mesh.ids import Address, NodeId
 
 FIRST_ROUND_MAX = 16  # At start several are dialled at once, so that one dead seed costs no time.
+ALONE_INTERVAL_S = 0.5  # Who just started and knows nobody tries often: its seeds start at the same time.
+ALONE_S = 30.0
 
 
 class Known(Struct, frozen=True):
@@ -36,8 +38,7 @@ class Redial:
         self._met: dict[
             Address, NodeId
         ] = {}  # Who answered where we dialled: a seed may be a name or a forwarded port.
-        self._at = now
-        self._first_round = True
+        self._at = self._began = now
 
     def deadline(self) -> float:
         """When the next absent entry is dialled."""
@@ -66,10 +67,11 @@ class Redial:
     def _on_tick(self, now: float) -> list[GossipEffect]:
         if now < self._at:
             return []
-        self._at = now + self._config.redial_interval_s * (0.75 + self._rng.random() / 2)
+        alone = not self._roster.others() and now - self._began < ALONE_S
+        pause_s = min(ALONE_INTERVAL_S, self._config.redial_interval_s) if alone else self._config.redial_interval_s
+        self._at = now + pause_s * (0.75 + self._rng.random() / 2)
         absent = self.absent()
-        chosen = absent[: FIRST_ROUND_MAX if self._first_round else 1]
-        self._first_round = False
+        chosen = absent[: FIRST_ROUND_MAX if alone else 1]
         for at in chosen:
             self._tried[at] = now
         return [Dial(at) for at in chosen]

@@ -1,26 +1,28 @@
 """The roster: who is here, from what members say of themselves and others say of them (SWIM §4.2, DESIGN §7).
 
-Invariant: (boot, counter) orders a member's claims; an accusation holds against the claim that it names and older ones, and only
-the member itself, by a higher counter or boot, overrides it. This node never believes an accusation of itself.
+Invariant: (boot, counter) orders a member's claims; an accusation holds against the one signed claim that it names, so that nobody
+can make up numbers, and only the member itself, by a higher counter or boot, overrides it. This node never believes an accusation
+of itself.
 """
 
-from hashlib import blake2b
+from collections.abc import Sequence
 
 import msgspec
 from msgspec import Struct
 
 from mesh.crdt.effects import Emit
+from mesh.crdt.sums import Span, Sums, weigh
 from mesh.errors import MalformedMessage
 from mesh.ids import Address, Boot, NodeId, short
-from mesh.messages import Accusation, Claim, Newsflash, SignedClaim, Standing
+from mesh.messages import VOICES_MAX, Accusation, Claim, Newsflash, SignedClaim, Standing
 from mesh.security.trust import Trust, fingerprint
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_claim = msgspec.msgpack.Decoder(Claim).decode
-_DIGEST_MODULUS = 1 << 128
 _FAULTS = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
 NUMBER_MAX = 2**62  # Boots and counters: one more than an accusation may name still fits a message.
+MARK_BYTES = 8
 OUTRANKED_MAX = 3  # An older life is outranked once; a stranger with our key answers again: people tell them apart.
 
 
@@ -32,6 +34,12 @@ class Member(Struct):
     standing: Standing
     since: float
     accusation: Accusation | None = None
+    weight: int = 0
+
+    @property
+    def mark(self) -> bytes:
+        """8 bytes of its (boot, counter) and standing: two that differ look equal once in 2^64."""
+        return (self.weight % (1 << 64)).to_bytes(MARK_BYTES, "big")
 
     @property
     def reachable(self) -> bool:
@@ -44,7 +52,8 @@ class Heard(Struct, frozen=True):
 
     spread: tuple[tuple[NodeId, Newsflash], ...] = ()
     events: tuple[Emit, ...] = ()
-    answer: Newsflash | None = None  # For a stale claim: the accusation held against it, to be refuted.
+    answer: tuple[Newsflash, ...] = ()  # For what is stale: what is held instead, to be refuted or outranked.
+    answers: NodeId | None = None  # The only member that the answer is meant for.
     new_boot: Boot | None = None  # Somebody else used our name: take this boot, and store it.
 
 
@@ -71,9 +80,10 @@ class Roster:
         self.me = claim.node
         self._trust = trust
         self._members: dict[NodeId, Member] = {}
-        self._sum = 0
+        self._sums = Sums()
         self._outranked = 0
-        self._others: list[NodeId] | None = None
+        self._others: list[NodeId] = []
+        self._places: dict[NodeId, int] = {}  # Where in the list above each member stands.
         self._set(Member(claim, self._sign(claim), claim.standing, now))
 
     @property
@@ -84,7 +94,7 @@ class Roster:
     @property
     def digest(self) -> bytes:
         """16 bytes over every member's (boot, counter) and standing; a suspicion, which passes, does not count."""
-        return self._sum.to_bytes(16, "big")
+        return self._sums.digest
 
     def get(self, node: NodeId) -> Member | None:
         """The entry of a member, if it was ever heard of."""
@@ -95,23 +105,38 @@ class Roster:
         return list(self._members.values())
 
     def others(self) -> list[NodeId]:
-        """The members that take part, without this node. Do not change the list: it is kept until the roster moves."""
-        if self._others is None:
-            self._others = [node for node, member in self._members.items() if node != self.me and member.reachable]
+        """The members that take part, without this node, in no order that means anything. Do not change the list."""
         return self._others
+
+    def takes_part(self, node: NodeId) -> bool:
+        """Whether another member takes part."""
+        return node in self._places
 
     def address(self, node: NodeId) -> Address | None:
         """Where a member can be reached."""
         member = self._members.get(node)
         return member.claim.address if member is not None else None
 
+    def at(self, address: Address) -> list[NodeId]:
+        """The members that take part and listen at `address`; more than one where an address is used twice."""
+        return [node for node in self._others if self._members[node].claim.address == address]
+
     def find(self, name: str) -> NodeId | None:
         """The member of that human name."""
         return next((node for node, member in self._members.items() if member.claim.name == name), None)
 
-    def page(self) -> tuple[tuple[SignedClaim, ...], tuple[Accusation, ...]]:
-        """Everything, for a peer that may lack some of it."""
-        members = self._members.values()
+    def sums(self, of: int) -> bytes:
+        """What `of` buckets of members come to, 8 bytes each."""
+        return self._sums.coarse(of)
+
+    def within(self, span: Span) -> list[Member]:
+        """The members in a span of identities."""
+        return [member for node, member in self._members.items() if span.covers(node)]
+
+    def page(self, nodes: Sequence[NodeId] | None = None) -> tuple[tuple[SignedClaim, ...], tuple[Accusation, ...]]:
+        """What is known of some members or all, for a peer that may lack it."""
+        found = [self._members.get(node) for node in nodes] if nodes is not None else self._members.values()
+        members = [member for member in found if member is not None]
         return tuple(m.signed for m in members), tuple(m.accusation for m in members if m.accusation is not None)
 
     def hear(self, news: Newsflash, now: float) -> Heard:
@@ -126,17 +151,13 @@ class Roster:
         node = _node_of(signed)
         member = self._members.get(node)
         if member is not None and signed.body == member.signed.body:
-            return Heard(answer=member.accusation) if member.standing is Standing.DOWN else NOTHING
+            answer = _held(member)[1:]
+            return Heard(answer=answer, answers=node) if answer else NOTHING
         claim = read_claim(signed, self._trust)
         if node == self.me:
             return self._hear_own_name(claim, now)
         if member is not None and (claim.boot, claim.counter) <= (member.claim.boot, member.claim.counter):
-            return NOTHING
-        accusation = member.accusation if member is not None else None
-        if accusation is not None and _overrides(accusation, claim):
-            assert member is not None
-            self._set(Member(claim, signed, member.standing, member.since, accusation))
-            return Heard(((node, signed),), answer=accusation)
+            return Heard(answer=_held(member), answers=node)
         self._set(Member(claim, signed, claim.standing, now))
         return Heard(((node, signed),), self._tell_change(member, claim))
 
@@ -179,12 +200,17 @@ class Roster:
         member = self._members.get(accusation.node)
         if member is None:
             return NOTHING
-        if (accusation.boot, accusation.counter) < (member.claim.boot, member.claim.counter):
-            return Heard(answer=member.signed)
-        held = member.accusation
-        if not _overrides(accusation, member.claim) or (held is not None and _rank(accusation) <= _rank(held)):
+        named, held = (accusation.boot, accusation.counter), (member.claim.boot, member.claim.counter)
+        if named < held:
+            return Heard(answer=(member.signed,))
+        if named > held:
+            return NOTHING  # It may be made up. Where there is such a claim, the rosters' digests differ, and it comes.
+        if accusation.standing > member.standing:
+            return self._believe(member, accusation, now)
+        before = member.accusation
+        if before is None or accusation.standing is not Standing.SUSPECT or before.standing is not Standing.SUSPECT:
             return NOTHING
-        return self._believe(member, accusation, now)
+        return self._join_voices(member, before, accusation)
 
     def _believe(self, member: Member, accusation: Accusation, now: float) -> Heard:
         name = {Standing.SUSPECT: "member.suspect"}.get(accusation.standing, "member.down")
@@ -192,18 +218,27 @@ class Roster:
         self._set(Member(member.claim, member.signed, accusation.standing, now, accusation))
         return Heard(((accusation.node, accusation),), (Emit(name, {**about}),))
 
-    def accuse(self, node: NodeId, standing: Standing, now: float) -> Heard:
-        """This node's own verdict on another member."""
+    def _join_voices(self, member: Member, before: Accusation, heard: Accusation) -> Heard:
+        """A suspicion that is held already, perhaps found out by others too: such a confirmation is passed on."""
+        voices = tuple(sorted({*before.voices, *heard.voices}))[:VOICES_MAX]
+        if voices == before.voices:
+            return NOTHING
+        member.accusation = msgspec.structs.replace(before, voices=voices)
+        return Heard(((heard.node, member.accusation),))
+
+    def accuse(self, node: NodeId, standing: Standing, now: float, voice: bool = True) -> Heard:
+        """This node's own verdict on another member. `voice`: a suspicion that counts as a confirmation."""
         member = self._members[node]
-        named = member.accusation or member.claim  # A held accusation may name a newer claim than the one known here.
-        return self._hear_accusation(Accusation(node, named.boot, named.counter, standing, self.me), now)
+        voices = (self.me,) if voice and standing is Standing.SUSPECT else ()
+        claim = member.claim
+        return self._hear_accusation(Accusation(node, claim.boot, claim.counter, standing, self.me, voices), now)
 
     def _hear_own_accusation(self, accusation: Accusation, now: float) -> Heard:
         claim = self.own.claim
-        if accusation.boot > claim.boot:
-            return self._outrank(accusation.boot, now)
         if (accusation.boot, accusation.counter) < (claim.boot, claim.counter):
-            return Heard(answer=self.own.signed)
+            return Heard(answer=(self.own.signed,))
+        if (accusation.boot, accusation.counter) > (claim.boot, claim.counter):
+            return NOTHING  # Made up, or of a life that this disk forgot: then our own signed claim of it will be shown to us.
         return self._refute(accusation.counter, now)
 
     def _refute(self, counter: int, now: float) -> Heard:
@@ -233,28 +268,39 @@ class Roster:
 
     def _set(self, member: Member) -> None:
         before = self._members.get(member.claim.node)
-        if before is not None:
-            self._sum -= _weigh(before)
-        self._sum = (self._sum + _weigh(member)) % _DIGEST_MODULUS
+        member.weight = _weigh(member)
+        self._sums.add(member.claim.node, member.weight - (before.weight if before is not None else 0))
         self._members[member.claim.node] = member
-        self._others = None
+        self._list(member)
+
+    def _list(self, member: Member) -> None:
+        """Keep the list of those who take part, in constant time."""
+        node, place = member.claim.node, self._places.get(member.claim.node)
+        if place is None and member.reachable and node != self.me:
+            self._places[node] = len(self._others)
+            self._others.append(node)
+        elif place is not None and not member.reachable:
+            last = self._others.pop()
+            del self._places[node]
+            if last != node:
+                self._others[place] = last
+                self._places[last] = place
 
     def check(self) -> None:
         """Raise AssertionError where an invariant is broken."""
         assert self.own.standing in (Standing.ALIVE, Standing.LEFT)
-        assert self._sum == sum(map(_weigh, self._members.values())) % _DIGEST_MODULUS
+        assert [self._places[node] for node in self._others] == list(range(len(self._places)))
+        assert all(self._members[node].reachable for node in self._others)
+        total = sum(map(_weigh, self._members.values())) % (1 << 128)
+        assert self._sums.digest == total.to_bytes(16, "big")
 
 
 def _in_bounds(said: Claim | Accusation, most: int) -> bool:
     return 0 <= said.boot.count <= most and 0 <= said.boot.noise < 2**64 and 0 <= said.counter <= most
 
 
-def _rank(accusation: Accusation) -> tuple[Boot, int, Standing]:
-    return accusation.boot, accusation.counter, accusation.standing
-
-
-def _overrides(accusation: Accusation, claim: Claim) -> bool:
-    return _rank(accusation) > (claim.boot, claim.counter, claim.standing)
+def _held(member: Member) -> tuple[Newsflash, ...]:
+    return (member.signed, member.accusation) if member.accusation is not None else (member.signed,)
 
 
 def _node_of(signed: SignedClaim) -> NodeId:
@@ -267,4 +313,4 @@ def _node_of(signed: SignedClaim) -> NodeId:
 def _weigh(member: Member) -> int:
     standing = Standing.ALIVE if member.standing is Standing.SUSPECT else member.standing
     state = _encode((member.claim.node, member.claim.boot, member.claim.counter, standing))
-    return int.from_bytes(blake2b(state, digest_size=16).digest(), "big")
+    return weigh(state)

@@ -27,8 +27,9 @@ from mesh.runtime.answers import Answers
 from mesh.runtime.identity import Identity
 from mesh.runtime.loop import Loop
 from mesh.runtime.meter import SliceMeter, quantiles
-from mesh.runtime.rows import CatchUp, Health, LoopHealth, MemberRow, Receipt, StateRow
+from mesh.runtime.rows import CatchUp, Health, LoopHealth, MemberRow, Receipt, StateRow, Why
 from mesh.runtime.sightings import Sightings, member_row, owner_name
+from mesh.runtime.why import explain
 from mesh.storage.readers import Reading
 from mesh.transport.prefixed import PrefixedStream
 
@@ -151,6 +152,10 @@ class Node:
         return sorted(
             (member_row(peer, member) for member in peer.roster.members()), key=lambda row: (row.name, row.node)
         )
+
+    def why(self, member: str) -> Why | None:
+        """Why a member, by its name or the beginning of its identity, stands as it does; None where not just one is meant."""
+        return explain(self.loop.peer, member)
 
     def state(self, prefix: str = "") -> list[StateRow]:
         """Every item of every board whose topic starts with `prefix`."""

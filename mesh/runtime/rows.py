@@ -13,6 +13,7 @@ STORAGE_TOPIC = "storage"  # Of a node's own board, while its disk takes no writ
 class MemberRow(Struct, frozen=True):
     """One member as this node sees it. `standing` is alive, suspect, down or left; `since` seconds since 1970.
 
+    `degraded` is empty, or names what fails between this node and a member that is here: `datagrams` or `streams`.
     `storage` is empty, or says that the member's disk is `read-only` or `failing`, as last heard from it.
     """
 
@@ -26,6 +27,28 @@ class MemberRow(Struct, frozen=True):
     me: bool
     accuser: str | None
     storage: str = ""
+    degraded: str = ""
+
+
+class EvidenceRow(Struct, frozen=True):
+    """At the moment `at` (seconds since 1970) this node noticed `said` about the member, by way of the members `by`."""
+
+    at: float
+    said: str
+    by: list[str]
+
+
+class Why(Struct, frozen=True):
+    """How a member stands here, and what led to it, oldest first.
+
+    `rtt_ms` is its smoothed round trip, None where it never answered a probe of this node; `health` is this node's own score: 0 is
+    good, and each point makes it trust its own probes less.
+    """
+
+    member: MemberRow
+    rtt_ms: float | None
+    health: int
+    items: list[EvidenceRow]
 
 
 class StateRow(Struct, frozen=True):

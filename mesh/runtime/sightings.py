@@ -31,6 +31,7 @@ def member_row(peer: Peer, member: Member) -> MemberRow:
         me=claim.node == peer.roster.me,
         accuser=owner_name(peer, accusation.accuser) if accusation is not None else None,
         storage=_storage_of(peer, claim.node),
+        degraded=peer.planes.failing(claim.node),
     )
 
 

@@ -9,11 +9,14 @@ PORT_MAX = 65_535  # The name service silently takes larger ones modulo 65,536.
 
 
 class ConnectFailed(MeshError):
-    """No stream between two peers came about; `reason` says why, for people. Nothing is left open."""
+    """No stream between two peers came about; `reason` says why, for people. Nothing is left open.
 
-    def __init__(self, reason: str) -> None:
+    `refused`: the machine answered, and nobody listens on that port.
+    """
+
+    def __init__(self, reason: str, refused: bool = False) -> None:
         super().__init__(reason)
-        self.reason = reason
+        self.reason, self.refused = reason, refused
 
 
 class StreamBroken(MeshError):

@@ -152,12 +152,19 @@ async def _dial(address: Address, context: ssl.SSLContext, trust: Trust) -> Peer
     try:
         plain = await trio.open_tcp_stream(address.host, address.port)
     except (OSError, ValueError, OverflowError) as error:
-        raise ConnectFailed(f"can't connect: {explain(error)}") from error
+        raise ConnectFailed(f"can't connect: {explain(error)}", _is_refusal(error)) from error
     try:
         return await _greet(trio.SSLStream(plain, context, https_compatible=True), trust, address)
     except BaseException:
         await trio.aclose_forcefully(plain)
         raise
+
+
+def _is_refusal(error: BaseException | None) -> bool:
+    """Whether a machine said that nobody listens there; trio wraps what each of a name's addresses said."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(_is_refusal, error.exceptions))
+    return isinstance(error, ConnectionRefusedError) or (error is not None and _is_refusal(error.__cause__))
 
 
 async def _greet(stream: TlsStream, trust: Trust, address: Address) -> PeerStream:

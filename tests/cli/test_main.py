@@ -59,6 +59,8 @@ async def test_a_record_from_put_to_restore(tmp_path: Path, capsys: pytest.Captu
         assert "to do: restore" in said
         await mesh("restore", "unit", "A/B/C")
         assert "ada" in (await mesh("members"))[0]
+        assert "ada" in (await mesh("why", "ada"))[1]
+        assert "mesh members" in (await mesh("why", "nobody", code=1))[1]
         assert json.loads((await mesh("state", "--json"))[0]) == []
 
 

@@ -7,12 +7,23 @@ import msgspec
 
 from mesh.crdt.keys import BOOT
 from mesh.crdt.replica import Table, Write
-from mesh.effects import Emit, GossipEffect, Send, StoreLazily, Stream
-from mesh.events import Connected, Disconnected, Leave, Received, Tick
-from mesh.gossip.membership import PAGE_BYTES, Membership, boot_write
+from mesh.effects import Dial, Emit, GossipEffect, Send, StoreLazily, Stream
+from mesh.events import Connected, DialFailed, Disconnected, Leave, Received, Tick
+from mesh.gossip.membership import Membership, boot_write
 from mesh.ids import Boot
-from mesh.messages import Ack, Claim, Digests, Gossip, Message, Ping, PingRequest, RosterPage, Standing
-from mesh.security.trust import fingerprint
+from mesh.messages import (
+    Ack,
+    Digests,
+    Gossip,
+    Knock,
+    Message,
+    Open,
+    Ping,
+    PingRequest,
+    RosterPage,
+    RosterSums,
+    Standing,
+)
 from tests.gossip.circle import CONFIG, NAMES, accusation, address, claim, node, rng, roster, sign, signed
 from tests.gossip.transcript import check_transcript, line, name_of
 
@@ -130,7 +141,7 @@ def test_a_ping_is_answered_and_carries_the_accusation_of_the_other_side() -> No
     core = alone("bob")
     core.roster.hear(accusation("bob"), 0.5)
     effects = heard(core, Ping(7, QUIET))
-    (ack,) = (effect.message for effect in effects if isinstance(effect, Send))
+    ack = effects[0].message
     assert (ack.probe, ack.target, ack.news[0]) == (7, node("ada"), accusation("bob"))
 
 
@@ -149,42 +160,20 @@ def test_a_stale_accusation_is_answered_to_whoever_spreads_it() -> None:
     assert answer == Send(node("cyd"), address("cyd"), Gossip((signed("bob", counter=3),)))
 
 
-def test_rosters_that_differ_are_exchanged_whole_and_not_too_often() -> None:
+def test_rosters_that_differ_are_compared_and_not_too_often() -> None:
     core = alone("bob")
-    streams = [
-        [effect for effect in heard(core, Ping(probe, QUIET), now=now) if isinstance(effect, Stream)]
+    asked = [
+        [effect for effect in heard(core, Ping(probe, QUIET), now=now) if isinstance(effect.message, RosterSums)]
         for probe, now in enumerate((1.0, 1.1, 9.0))
     ]
-    assert [len(found) for found in streams] == [1, 0, 1]
-    assert isinstance(streams[0][0].message, RosterPage)
-    assert streams[0][0].message.reply
+    assert [len(found) for found in asked] == [1, 0, 1]
 
 
-def test_equal_rosters_are_not_exchanged() -> None:
+def test_equal_rosters_are_not_compared() -> None:
     core = alone("bob")
     same = Digests(core.roster.digest, bytes(16), bytes(16))
-    assert not [effect for effect in heard(core, Ping(1, same)) if isinstance(effect, Stream)]
-
-
-def test_a_page_is_answered_with_a_page_only_when_asked() -> None:
-    core = alone("bob")
-    (answer,) = heard(core, RosterPage((), (), True))
-    assert not answer.message.reply
-    assert heard(core, RosterPage((), (), False)) == []
-
-
-def test_a_roster_larger_than_a_page_comes_in_pages_of_which_the_last_asks() -> None:
-    core = alone("bob")
-    for number in range(PAGE_BYTES // 7_000 + 9):
-        said = claim(f"n{number:03}".ljust(60, "-"))
-        key = said.key.ljust(7_000, b"-")
-        core.roster.hear(sign(msgspec.structs.replace(said, key=key, node=fingerprint(key))), 0.0)
-    pages = [effect.message for effect in core.handle(Connected(node("bob"), address("bob"), True), 0.0)]
-    assert len(pages) > 1
-    assert [page.reply for page in pages] == [False] * (len(pages) - 1) + [True]
-    claims = [claim for page in pages for claim in page.claims]
-    assert claims == list(core.roster.page()[0])
-    assert all(sum(len(claim.body) for claim in page.claims) <= PAGE_BYTES for page in pages)
+    (ack,) = heard(core, Ping(1, same))
+    assert isinstance(ack.message, Ack)
 
 
 def test_a_forged_piece_is_told_and_takes_nothing_from_what_is_true() -> None:
@@ -215,7 +204,7 @@ def test_the_peer_book_keeps_the_newest_claim_of_the_departed_too() -> None:
 
 def test_a_higher_boot_is_kept_on_disk() -> None:
     core = alone("bob")
-    effects = heard(core, Gossip((accusation("ada", boot=5),)))
+    effects = heard(core, Gossip((signed("ada", boot=5),)))
     assert StoreLazily((boot_write(Boot(6, 7)),)) in effects
     assert boot_write(Boot(6, 7)) == Write(Table.META, BOOT, msgspec.msgpack.encode(Boot(6, 7)))
 
@@ -228,12 +217,50 @@ def test_news_leaves_at_the_gossip_interval_to_a_few() -> None:
     assert len({effect.to for effect in gossips}) == CONFIG.gossip_fanout
 
 
-def test_the_dialler_opens_with_its_roster() -> None:
+def test_the_dialler_says_who_it_is_and_what_it_holds() -> None:
     core = alone("bob")
-    (page,) = core.handle(Connected(node("cyd"), address("cyd"), True), 1.0)
-    names = [msgspec.msgpack.decode(piece.body, type=Claim).name for piece in page.message.claims]
-    assert (page.to, names, page.message.reply) == (node("cyd"), ["ada", "bob"], True)
+    page, sums = core.handle(Connected(node("cyd"), address("cyd"), True), 1.0)
+    assert page == Stream(node("cyd"), address("cyd"), RosterPage((core.roster.own.signed,), ()))
+    assert isinstance(sums.message, RosterSums)
     assert core.handle(Connected(node("cyd"), address("cyd"), False), 1.0) == []
+
+
+def test_many_members_that_come_at_once_are_no_news_but_begin_a_comparison() -> None:
+    core = alone("bob")
+    heard(core, RosterPage(tuple(signed(f"n{number}") for number in range(40)), (accusation("ada"),)))
+    effects = core.handle(Tick(), 1.2)
+    assert [type(effect.message) for effect in effects if isinstance(effect, Send)].count(RosterSums) == 1
+    told = [piece for effect in effects if isinstance(effect, Send) for piece in getattr(effect.message, "news", ())]
+    assert set(told) == {core.roster.own.signed}
+    assert core.roster.own.claim.counter == 1
+
+
+def test_who_answers_over_a_stream_only_is_degraded_and_not_suspected() -> None:
+    core = alone("bob")
+    steps = [core.handle(Tick(), core.deadline()) for _ in range(2)]
+    (knock,) = [
+        e.message for effects in steps for e in effects if isinstance(e, Stream) and isinstance(e.message, Knock)
+    ]
+    assert heard(core, Open(knock.probe), by="bob", now=1.2) == []
+    said = [effect.name for effect in core.handle(Tick(), core.deadline()) if isinstance(effect, Emit)]
+    assert (said, core.planes.failing(node("bob"))) == (["member.degraded"], "datagrams")
+    assert heard(core, Knock(5), by="bob") == [Stream(node("bob"), address("bob"), Open(5))]
+
+
+def test_a_member_to_which_no_stream_can_be_opened_is_degraded_until_one_is() -> None:
+    core = alone("bob")
+    (told,) = core.handle(DialFailed(address("bob"), "no answer"), 1.0)
+    assert (told.name, told.about["plane"]) == ("member.degraded", "streams")
+    (told,) = core.handle(Connected(node("bob"), address("bob"), False), 2.0)
+    assert told.name == "member.whole"
+
+
+def test_a_stream_that_ends_has_the_member_probed_and_dialled_and_a_refusal_makes_it_a_suspect() -> None:
+    core = alone("bob")
+    dial, ping = core.handle(Disconnected(node("bob")), 1.0)
+    assert (dial, type(ping.message)) == (Dial(address("bob")), Ping)
+    effects = core.handle(DialFailed(address("bob"), "refused", refused=True), 1.1)
+    assert "member.suspect" in [effect.name for effect in effects if isinstance(effect, Emit)]
 
 
 def test_the_transcript_of_join_crash_and_refutation_is_as_it_was() -> None:

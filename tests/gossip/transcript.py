@@ -25,15 +25,20 @@ from mesh.messages import (
     Have,
     Heads,
     HeadSums,
+    Knock,
     Message,
     More,
+    Nack,
     Newsflash,
     Offer,
+    Open,
     Ping,
     PingRequest,
     Prune,
     Refuse,
+    RosterMarks,
     RosterPage,
+    RosterSums,
     Sound,
     Versions,
     VersionSums,
@@ -87,10 +92,22 @@ def said(message: Message) -> str:
             return told(f"ack of {name_of(target)}", news)
         case PingRequest(target=target):
             return f"please ping {name_of(target)}"
+        case Nack(_, target):
+            return f"no answer of {name_of(target)} yet"
+        case Knock():
+            return "knock"
+        case Open():
+            return "open"
         case Gossip(news):
             return told("gossip", news)
-        case RosterPage(claims, accusations, reply):
-            return told("roster" + (" and yours?" if reply else ""), (*claims, *accusations))
+        case RosterPage(claims, accusations, wanted):
+            asked = f" and {', '.join(map(name_of, wanted))}?" if wanted else ""
+            return told("roster" + asked, (*claims, *accusations))
+        case RosterSums(sums):
+            return f"sums of members in {len(sums) // SUM_BYTES} buckets"
+        case RosterMarks(span, marks):
+            held = [name_of(NodeId(marks[start : start + 16])) for start in range(0, len(marks), 24)]
+            return f"members {', '.join(held) or 'none'}{_scope(span)}"
         case Heads(heads, reply, span):
             found = [f"{short(head.writer)}.{head.number}" for head in heads]
             return f"heads {', '.join(found) or 'none'}" + _scope(span) + (" and yours?" if reply else "")

@@ -77,7 +77,7 @@ def test_a_dial_to_a_dead_process_is_refused_at_once_and_to_a_dead_machine_times
     line.kill(line.bob, powered=True)
     line.streams.dial(line.ada, line.bob.address)
     line.world.run(1.5)
-    assert line.ada.heard == [DialFailed(line.bob.address, "connection refused")]
+    assert line.ada.heard == [DialFailed(line.bob.address, "connection refused", refused=True)]
     line.kill(line.bob, powered=False)
     line.streams.dial(line.ada, line.bob.address)
     line.world.run(4.0)
