@@ -93,11 +93,13 @@ class Comparing:
         return [self._answer(received, page) for page in pages]
 
     def _answer(self, received: Received, message: Message) -> GossipEffect:
-        """Whoever is not known yet is only reached by the stream that it came on."""
-        at = self._roster.address(received.sender)
-        if at is None:
+        """To where it spoke from: of two with one key the roster knows one, and the other has to hear of it, too.
+
+        Whoever is not known yet is only reached by the stream that it came on.
+        """
+        if self._roster.get(received.sender) is None:
             return Stream(received.sender, received.at, message)
-        return Send(received.sender, at, message)
+        return Send(received.sender, received.at, message)
 
 
 def _cuts(claims: tuple[SignedClaim, ...]) -> list[int]:

@@ -83,7 +83,7 @@ def test_a_page_never_outgrows_a_frame() -> None:
     assert len(two.roster.members()) == len(one.roster.members())
 
 
-def test_whoever_is_not_known_is_answered_on_its_stream() -> None:
+def test_who_compares_is_answered_where_it_is_and_on_its_stream_if_it_is_not_known() -> None:
     core = Side("ada").core
     (answer,) = core.on_sums(
         Received(node("bob"), address("bob"), RosterSums(bytes(64 * 8))), RosterSums(bytes(64 * 8))
@@ -94,7 +94,7 @@ def test_whoever_is_not_known_is_answered_on_its_stream() -> None:
         Received(node("bob"), address("eve"), RosterSums(bytes(64 * 8))), RosterSums(bytes(64 * 8))
     )
     assert isinstance(answer, Send)
-    assert answer.at == address("bob")
+    assert answer.at == address("eve"), "a copy of bob's disk would never hear of bob"
 
 
 def test_a_comparison_that_brought_much_is_followed_by_one_with_somebody_else() -> None:
