@@ -5,13 +5,17 @@ Invariant: nothing is signed before it was shown what would be taken back, and n
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from mesh.cli.options import DEFAULT, Common
 from mesh.cli.output import note, show_json, show_table, show_text
 from mesh.cli.records import moment
+
+if TYPE_CHECKING:
+    from mesh.client.fork_answers import EndTarget
+    from mesh.runtime.identity import Admin
 
 NOT_DONE = 1
 
@@ -43,9 +47,6 @@ async def end(
     yes
         Do it. Otherwise it is only shown what would be taken back.
     """
-    from mesh.crdt.clock import stamp_of
-    from mesh.crdt.ends import DOMAIN, End, sign_end
-    from mesh.ids import BatchHash, WriterId
     from mesh.runtime.identity import load_admin
 
     admin = load_admin(mesh)
@@ -61,20 +62,7 @@ async def end(
                 show_json(found)
             note(f"{found.batches} batches and {found.records} records would be taken back; give --yes to do it")
             return NOT_DONE
-        signed = []
-        for target in found.targets:
-            place = WriterId(bytes.fromhex(target.writer)), target.number, BatchHash(bytes.fromhex(target.hash))
-            made = End(
-                DOMAIN,
-                admin.mesh,
-                *place,
-                bytes.fromhex(target.branch),
-                reason,
-                common.signer(),
-                stamp_of(time.time()),
-            )
-            one = sign_end(made, admin.sign)
-            signed.append((one.content, one.signature))
+        signed = [_signed(target, admin, reason, common.signer()) for target in found.targets]
         ended = await client.add_ends(signed)
     if common.json:
         show_json(ended)
@@ -82,6 +70,18 @@ async def end(
         f"{found.batches} batches of {len(signed)} writers are taken back; every peer does the same when it hears of it"
     )
     return 0
+
+
+def _signed(target: "EndTarget", admin: "Admin", reason: str, author: str) -> tuple[bytes, bytes]:
+    """One end of what was previewed, with the admin's signature."""
+    from mesh.crdt.clock import stamp_of
+    from mesh.crdt.ends import DOMAIN, End, sign_end
+    from mesh.ids import BatchHash, WriterId
+
+    place = WriterId(bytes.fromhex(target.writer)), target.number, BatchHash(bytes.fromhex(target.hash))
+    branch = bytes.fromhex(target.branch)
+    one = sign_end(End(DOMAIN, admin.mesh, *place, branch, reason, author, stamp_of(time.time())), admin.sign)
+    return one.content, one.signature
 
 
 async def ends(*, common: Common = DEFAULT) -> None:
