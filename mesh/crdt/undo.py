@@ -176,13 +176,13 @@ class _History:
     def look_back(self) -> Iterator[None]:
         """Find what was there before the first change that is taken back: `earlier`, and whether the record `is_new`.
 
-        A record that the taken changes replaced something in is not new. What neither replacements nor the chains of writers tell
-        is told by stamps; clocks that disagree make an undo keep more, and nobody's work is lost by it.
+        A record that the taken changes replaced something in, or put nothing into, is not new. What neither replacements nor the
+        chains of writers tell is told by stamps; clocks that disagree make an undo keep more, and nobody's work is lost by it.
         """
         first = self.first.rank
         folding = Refold(self.record)
         yield from self._find_named()
-        replaces = bool(self.earlier)
+        made_none = bool(self.earlier) or not any(one.change.kind is Kind.PUT for one in self.taken.values())
         reach: dict[LineId, int] = {}  # A writer's batches up to one that is earlier are earlier too.
         for dot in self.earlier:
             one = self.made[dot]
@@ -194,7 +194,7 @@ class _History:
                 folding.add(one)
             yield
         then = folding.result()
-        self.is_new = not replaces and (then is None or not (then.exists or then.buried))
+        self.is_new = not made_none and (then is None or not (then.exists or then.buried))
 
     def _find_named(self) -> Iterator[None]:
         """What the taken changes were made over is earlier, except for what was itself made over one of them."""

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mesh.crdt.batch import Kind
 from mesh.crdt.compose import Bury, Clear, Edit, Overtaken, Put, Restore, TakeBack
 from mesh.crdt.events import Compose
 from mesh.crdt.history import Made, changes_in, scan_log
@@ -191,6 +192,18 @@ def test_a_restored_record_that_others_edited_is_not_buried_again() -> None:
     (kept,) = undo(ada, by_author("b", *EVER))
     assert kept.reason == "the record was edited since it was restored"
     assert ada.fields(RECORD) == {"current": 1, "voltage": 5}
+
+
+def test_a_bury_that_saw_nothing_is_taken_back_though_the_clocks_tell_another_order() -> None:
+    """Who only buried a record has not made it, whatever the stamps say of what stood there before."""
+    ada, bob = Site("a"), Site("b")
+    ada.write(Bury(RECORD), Put(RECORD, "current", 0), now=NOON + YEARS)
+    ada.write(Restore(RECORD), now=NOON + 2 * YEARS)
+    bob.pull(ada)
+    undo(bob, lambda one: one.change.kind is Kind.RESTORE)
+    assert view(bob) == {}
+    undo(bob, by_author("undoer", *EVER), "undo of the undo")
+    assert view(bob) == {RECORD: {"current": 0}}
 
 
 def test_a_write_that_nobody_here_knew_of_becomes_a_conflict() -> None:
