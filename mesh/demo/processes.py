@@ -6,9 +6,10 @@ Invariant: every process started here has ended when the context ends, and a pee
 import json
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import IO, Protocol
 
 import trio
 from msgspec import Struct
@@ -34,14 +35,53 @@ class Ready(Struct, frozen=True):
     node: str
 
 
-class PeerProcess:
-    """One peer, over all its lives. `program` is the command `mesh`."""
+class Spawned(Protocol):
+    """A process, as `trio.Process` shows one."""
 
-    def __init__(self, folder: Path, name: str, program: Sequence[str] = PROGRAM) -> None:
+    @property
+    def pid(self) -> int:
+        """Its number."""
+        ...
+
+    @property
+    def stdout(self) -> trio.abc.ReceiveStream | None:
+        """What it prints."""
+        ...
+
+    def kill(self) -> None:
+        """End it without warning."""
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+
+    def poll(self) -> int | None:
+        """None while it runs."""
+
+    async def wait(self) -> int:
+        """Wait until it has ended."""
+        ...
+
+
+Spawn = Callable[[Sequence[str], IO[bytes]], Awaitable[Spawned]]
+
+
+def by_program(program: Sequence[str]) -> Spawn:
+    """Starts the command `mesh` that `program` names, with arguments and a journal for its stderr."""
+
+    async def spawn(arguments: Sequence[str], journal: IO[bytes]) -> Spawned:
+        return await trio.lowlevel.open_process([*program, *arguments], stdout=subprocess.PIPE, stderr=journal)
+
+    return spawn
+
+
+class PeerProcess:
+    """One peer, over all its lives. `spawn` starts the command `mesh` with given arguments."""
+
+    def __init__(self, folder: Path, name: str, spawn: Spawn | None = None) -> None:
         self.name = name
         self._folder = folder
-        self._program = program
-        self._process: trio.Process | None = None
+        self._spawn = spawn or by_program(PROGRAM)
+        self._process: Spawned | None = None
         self.ready: Ready | None = None
 
     @property
@@ -60,9 +100,9 @@ class PeerProcess:
         """Start the process and wait until it serves. Raises PeerFailed."""
         port = self.ready.address.rpartition(":")[2] if self.ready is not None else "0"
         seeding = [part for seed in seeds for part in ("--seed", seed)]
-        command = [*self._program, "up", str(self._folder), "--port", port, "--json", *seeding]
+        arguments = ["up", str(self._folder), "--port", port, "--json", *seeding]
         with self._journal.open("ab") as journal:
-            self._process = await trio.lowlevel.open_process(command, stdout=subprocess.PIPE, stderr=journal)
+            self._process = await self._spawn(arguments, journal)
         line = await self._first_line()
         if not line:
             raise PeerFailed(f"{self.name} did not start. The end of {self._journal}:\n{self._last_words()}")

@@ -11,7 +11,7 @@ import pytest
 import trio
 
 from mesh.client.client import MeshClient
-from mesh.demo.processes import PROGRAM, PeerProcess
+from mesh.demo.processes import PROGRAM, PeerProcess, by_program
 from mesh.errors import NotFound
 from mesh.runtime.backups import verify_node
 from tests.runtime.meshes import make_folders
@@ -33,7 +33,7 @@ class Mixed:
 
     async def start(self, name: str, program: tuple[str, ...], *seeds: str) -> MeshClient:
         """Start a peer with one of the two programs, and connect to it."""
-        peer = self.peers[name] = PeerProcess(self._place / name, name, program)
+        peer = self.peers[name] = PeerProcess(self._place / name, name, by_program(program))
         self._stack.push_async_callback(peer.stop)
         await peer.start([_address(self.peers[seed]) for seed in seeds])
         return await self._stack.enter_async_context(MeshClient([peer.url], author="eva"))
