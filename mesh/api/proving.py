@@ -3,28 +3,35 @@
 Invariant: a proof holds stored bytes only, and what it holds is what one committed state showed; the chains behind it may be newer.
 """
 
+from collections.abc import Sequence
+from itertools import islice
+
+from msgspec.structs import replace
+
 from mesh.api.past import never
 from mesh.api.proof_shapes import ProofAnswer, ProveField
 from mesh.api.reading import Position, catch_up, position_of
-from mesh.api.walking import walk
-from mesh.crdt.batch import Batch, decode_batch, reread
+from mesh.api.walking import each, walk
+from mesh.crdt.apart import places_between
+from mesh.crdt.batch import Batch
 from mesh.crdt.branches import WRITER_BYTES, line_of
-from mesh.crdt.cell import Cell
 from mesh.crdt.history import Place
-from mesh.crdt.keys import batch_key
-from mesh.crdt.lines import LineId
-from mesh.crdt.proof import CHAIN_BYTES_MAX, DOMAIN, Proof, write_proof
-from mesh.crdt.replica import Reader, Table
+from mesh.crdt.proof import BATCHES_MAX, CHAIN_BYTES_MAX, write_proof
+from mesh.crdt.proving import Chains, prove_cell, read_batch
+from mesh.crdt.quota import size_of
+from mesh.crdt.replica import Reader
 from mesh.crdt.token import encode_token
 from mesh.crdt.view import read_record
-from mesh.errors import NotFound
+from mesh.errors import NotFound, Refused
 from mesh.ids import Dot, RecordId
 from mesh.model.naming import check_key
 from mesh.runtime.node import Node
 
+BETWEEN_BYTES_MAX = 8 * 1024 * 1024  # Beside the rest, and in base64, still less than `read_proof` takes.
+
 
 async def prove(node: Node, params: ProveField) -> ProofAnswer:
-    """The signed batches that a field's values stand in, as a text. Raises NotFound, Behind, UsageError."""
+    """The signed batches that a field's values stand in, as a text. Raises NotFound, Behind, Refused, UsageError."""
     check_key(params.collection, params.key)
     await catch_up(node, params)
     record = RecordId(params.collection, params.key)
@@ -36,13 +43,13 @@ async def prove(node: Node, params: ProveField) -> ProofAnswer:
         if not cell:
             fields = ", ".join(list(stored.cells)[:20])
             raise NotFound(f"{record} has no field {params.field!r}", field="field", todo=f"its fields are {fields}")
-        proof = _proof(node, reader, record, params, cell)
+        proof = prove_cell(reader, node.identity.mesh, (record, params.field), cell, replaced=params.chain)
+        places = list(dict.fromkeys(islice(places_between(reader, proof.live), BATCHES_MAX)))
+    proof = replace(proof, between=await _between(node, places))
     cut = False
     if params.chain:
-        with node.read() as reader:
-            starts = {line_of(reader, sibling.dot): sibling.dot for sibling in cell}
-        chain, cut = await _chain(node, starts, position)
-        proof = Proof(**{name: getattr(proof, name) for name in Proof.__struct_fields__} | {"chain": tuple(chain)})
+        chains = await _chain(node, proof.live, position)
+        proof, cut = replace(proof, chain=tuple(chains.found)), chains.cut
     return ProofAnswer(
         record.collection,
         record.key,
@@ -55,48 +62,32 @@ async def prove(node: Node, params: ProveField) -> ProofAnswer:
     )
 
 
-def _proof(node: Node, reader: Reader, record: RecordId, params: ProveField, cell: Cell) -> Proof:
-    live = tuple(sibling.dot for sibling in cell)
-    batches = _batches(reader, live)
-    over = [dot for one, batch in zip(live, batches, strict=True) for dot in reread(batch).changes[one.index].over]
-    replaced = _batches(reader, dict.fromkeys(over)) if params.chain else ()
-    wanted = dict.fromkeys(reread(batch).certificate for batch in (*batches, *replaced))
-    certificates = [reader.get(Table.CERTIFICATES, one) for one in wanted]
-    return Proof(
-        domain=DOMAIN,
-        mesh=node.identity.mesh,
-        record=record,
-        field=params.field,
-        live=live,
-        batches=batches,
-        certificates=tuple(raw for raw in certificates if raw is not None),
-        replaced=replaced,
-    )
-
-
-def _batches(reader: Reader, dots: "tuple[Dot, ...] | dict[Dot, None]") -> tuple[Batch, ...]:
-    rows = [reader.get(Table.BATCHES, batch_key(line_of(reader, dot), dot.number)) for dot in dots]
-    return tuple(decode_batch(row) for row in rows if row is not None)
-
-
-async def _chain(node: Node, starts: dict[LineId, Dot], position: Position) -> tuple[list[Batch], bool]:
-    """The batches behind the value's own in their lines, up to the position; and whether they were cut at CHAIN_BYTES_MAX."""
-    found: list[Batch] = []
+async def _between(node: Node, places: Sequence[Place]) -> tuple[Batch, ...]:
+    """The batches in those places. Raises Refused where they are more than a proof holds."""
     size = 0
-    ended: dict[LineId, None] = {}  # A line whose chain would not fit gets no later batch either: a chain has no gap.
 
-    def look(reader: Reader, place: Place, row: bytes) -> None:
+    def look(reader: Reader, place: Place) -> Batch:
         nonlocal size
-        line, number = place
-        if line not in starts or number <= starts[line].number or line in ended:
-            return
-        size += len(row)
-        if size > CHAIN_BYTES_MAX:
-            ended[line] = None
-        else:
-            found.append(decode_batch(row))
+        batch = read_batch(reader, place)
+        assert batch is not None, f"batch {place[1]} is in the context, and not in the log"
+        size += size_of(batch)
+        if size > BETWEEN_BYTES_MAX:
+            raise Refused(
+                f"more than {BETWEEN_BYTES_MAX >> 20} MiB of batches lie between two values that one copied writer wrote",
+                field="field",
+                rule="a proof shows that none of the values that it names replaces another",
+                todo="settle the conflict, and prove the value that is left",
+            )
+        return batch
 
-    writers = dict.fromkeys(dot.writer for dot in starts.values())
+    return tuple(await each(node, places, look))
+
+
+async def _chain(node: Node, live: Sequence[Dot], position: Position) -> Chains:
+    """The batches behind the value's own in their lines, up to the position."""
+    with node.read() as reader:
+        chains = Chains({line_of(reader, dot): dot.number for dot in live}, CHAIN_BYTES_MAX)
+    writers = dict.fromkeys(dot.writer for dot in live)
     within = {key: number for key, number in position.items() if key[:WRITER_BYTES] in writers}
-    await walk(node, within, look)
-    return found, bool(ended)
+    await walk(node, within, chains.look)
+    return chains

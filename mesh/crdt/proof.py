@@ -14,8 +14,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 from msgspec import Struct
 
+from mesh.crdt.apart import check_apart
 from mesh.crdt.apply import sibling_of
-from mesh.crdt.batch import Batch, Change, Kind, OpenBatch, open_batch
+from mesh.crdt.batch import SEMANTICS, Batch, Change, Kind, OpenBatch, open_batch
 from mesh.crdt.cell import Sibling, ranked, shown
 from mesh.crdt.fates import keys_of
 from mesh.errors import MalformedMessage
@@ -35,7 +36,8 @@ BATCHES_MAX = 100_000
 class Proof(Struct, frozen=True, array_like=True):
     """What travels. `live` names the changes that the field shows; `batches` hold them, `replaced` what they were made over.
 
-    `chain` continues the chains of their writers, each without a gap, as far as the maker went.
+    `chain` continues the chains of their writers, each without a gap, as far as the maker went. `between` shows that changes of one
+    writer lie on different branches of it.
     """
 
     domain: str
@@ -47,6 +49,12 @@ class Proof(Struct, frozen=True, array_like=True):
     certificates: tuple[bytes, ...]
     replaced: tuple[Batch, ...] = ()
     chain: tuple[Batch, ...] = ()
+    between: tuple[Batch, ...] = ()
+
+    @property
+    def batches_count(self) -> int:
+        """How many batches it holds."""
+        return len(self.batches) + len(self.replaced) + len(self.chain) + len(self.between)
 
 
 class Signed(Struct, frozen=True):
@@ -108,7 +116,7 @@ def read_proof(text: bytes) -> Proof:
         raise MalformedMessage(f"the proof is damaged: {error}") from None
     if proof.domain != DOMAIN:
         raise MalformedMessage(f"a proof of version {DOMAIN!r} was expected, {proof.domain[:40]!r} came")
-    if len(proof.batches) + len(proof.replaced) + len(proof.chain) > BATCHES_MAX:
+    if proof.batches_count > BATCHES_MAX:
         raise MalformedMessage(f"a proof of at most {BATCHES_MAX} batches was expected")
     return proof
 
@@ -126,6 +134,7 @@ def check_proof(proof: Proof, mesh: MeshId, trust: Checker) -> Verdict:
     live = [_signed(proof, holders, dot, bench) for dot in proof.live]
     live = [_with_replaced(proof, one, {**holders, **earlier}, bench) for one in live]
     _check_together(live)
+    check_apart([one.opened for one in live], map(bench.check, proof.between))
     order = [one.dot for one in ranked(one.sibling for one in live)]
     live.sort(key=lambda one: order.index(one.sibling.dot))
     chains = _check_chains(proof, live, bench)
@@ -185,37 +194,50 @@ def _with_replaced(proof: Proof, one: Signed, known: Mapping[Place, OpenBatch], 
 
 
 def _check_together(live: Sequence[Signed]) -> None:
-    """Live siblings of one cell: none replaces another, and no writer has two."""
-    writers: set[WriterId] = set()
+    """Live siblings of one cell: none names another as what it was made over."""
     dots = {one.sibling.dot for one in live}
-    for one in live:
-        if one.sibling.dot.writer in writers or not dots.isdisjoint(one.change.over):
-            raise MalformedMessage("one of the changes that the proof names replaces another: they are not all live")
-        writers.add(one.sibling.dot.writer)
+    if any(not dots.isdisjoint(one.change.over) for one in live):
+        raise MalformedMessage("one of the changes that the proof names replaces another: they are not all live")
 
 
 def _check_chains(proof: Proof, live: Sequence[Signed], bench: _Bench) -> tuple[Chain, ...]:
     """The batches behind the live ones follow on them without a gap, and none of them writes the field again."""
-    heads = {one.opened.content.writer: one.opened for one in live}
-    counts = dict.fromkeys(heads, 0)
+    heads = {
+        one.opened.hash: (one.opened, one.opened) for one in live
+    }  # What a chain has come to -> what it began with.
     dots = {one.sibling.dot for one in live}
     for batch in proof.chain:
         opened = bench.check(batch)
-        before = heads.get(opened.content.writer)
-        if before is None:
-            raise MalformedMessage(f"{_name(opened)} continues no chain of the proof")
-        if (opened.content.number, opened.content.previous) != (before.content.number + 1, before.hash):
-            raise MalformedMessage(f"{_name(opened)} does not follow on {_name(before)}")
+        before, first = heads.pop(opened.content.previous, (None, None))
+        if before is None or first is None or not _follows(opened, before):
+            raise MalformedMessage(_loose(opened, [one.opened for one in live]))
+        if opened.content.semantics > SEMANTICS:
+            raise MalformedMessage(f"{_name(opened)} is written under rules that this version cannot read")
         for change in opened.content.changes:
             same = change.record == proof.record and change.field == proof.field
             if same or (
                 change.record == proof.record and not dots.isdisjoint(change.over) and change.kind is not Kind.BURY
             ):
                 raise MalformedMessage(f"{_name(opened)}, which the proof holds itself, writes the field again")
-        heads[opened.content.writer] = opened
-        counts[opened.content.writer] += 1
-    firsts = {one.opened.content.writer: one.opened.content.number for one in live}
-    return tuple(Chain(w, firsts[w], heads[w].content.number, counts[w]) for w in firsts)
+        heads[opened.hash] = opened, first
+    lasts = {first.hash: last.content.number for last, first in heads.values()}
+    return tuple(_chain(one.opened, lasts[one.opened.hash]) for one in live)
+
+
+def _follows(opened: OpenBatch, before: OpenBatch) -> bool:
+    return (opened.content.writer, opened.content.number) == (before.content.writer, before.content.number + 1)
+
+
+def _loose(opened: OpenBatch, live: Sequence[OpenBatch]) -> str:
+    """What is wrong with a batch that follows on none of the chains."""
+    if all(one.content.writer != opened.content.writer for one in live):
+        return f"{_name(opened)} continues no chain of the proof"
+    return f"{_name(opened)} does not follow on the batch before it in the proof"
+
+
+def _chain(first: OpenBatch, last: int) -> Chain:
+    number = first.content.number
+    return Chain(first.content.writer, number, last, last - number)
 
 
 def _name(opened: OpenBatch) -> str:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from mesh.cli.main import outcome
 from mesh.client import MeshClient
 from tests.api.serving import attended
 from tests.cli.test_main import Shell
@@ -40,6 +41,9 @@ async def test_two_lives_of_one_disk_are_both_kept_and_told_everywhere(
             assert (fork.peer, fork.number, len(fork.branches)) == ("eve", 2, 2)
             (row,) = await client.conflicts("variable")
             assert sorted(value.value for value in row.conflicts[0].values) == [1, 2]
+            (tmp_path / "proof").write_text((await client.prove("variable", "x", "value", chain=True)).proof)
+            assert outcome(["verify-proof", str(tmp_path / "proof"), "--ca", str(tmp_path / "mesh" / "ca.pem")]) == 0
+            assert "2 values" in capsys.readouterr().out
             receipt = await client.put("variable", "x", {"value": 3})
             assert await nodes[2].wait_until_covered(receipt.token, 20)
         table, said = await Shell(nodes[0].url, capsys).run("forks")
