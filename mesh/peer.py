@@ -26,7 +26,7 @@ from mesh.gossip.ends import EndSharing
 from mesh.gossip.incoming import Merged, Progress
 from mesh.gossip.links import Links
 from mesh.gossip.membership import Membership
-from mesh.gossip.posting import Posting, Rebooted
+from mesh.gossip.posting import Forgotten, Posting, Rebooted
 from mesh.gossip.reconcile import Ask, Differs, OwnHead, Reconcile
 from mesh.gossip.redial import Known, Redial
 from mesh.gossip.repair import Compare, Repair
@@ -90,7 +90,7 @@ Event = (
     | Damaged
     | Tick
 )
-_Said = Effect | LedgerEffect | Fresh | OwnHead | Damaged | Mend | Suspect
+_Said = Effect | LedgerEffect | Fresh | Forgotten | OwnHead | Damaged | Mend | Suspect
 
 
 class Origin(Struct, frozen=True):
@@ -271,6 +271,8 @@ class Peer:
                     work += self.spread.handle(said, now)
             case Fresh():
                 work += self.spread.handle(said, now)
+            case Forgotten():
+                work += self._membership.handle(said, now)
             case Ended():
                 work += self._ends.handle(said, now)
             case Damaged():

@@ -18,6 +18,7 @@ from mesh.events import Connected, DialFailed, Disconnected, Leave, Received, Ti
 from mesh.gossip.comparing import BULK, Comparing
 from mesh.gossip.news import NewsQueue
 from mesh.gossip.planes import DATAGRAMS, STREAMS, Planes
+from mesh.gossip.posting import Forgotten
 from mesh.gossip.prober import Ask, AskHelpers, NoAnswer, OnlyByStream, Prober, Step, Verdict
 from mesh.gossip.roster import Heard, Roster
 from mesh.ids import Address, Boot, NodeId
@@ -46,7 +47,7 @@ def boot_write(boot: Boot) -> Write:
     return Write(Table.META, BOOT, msgspec.msgpack.encode(boot))
 
 
-MembershipEvent = Received | Connected | Disconnected | DialFailed | Leave | Tick
+MembershipEvent = Received | Connected | Disconnected | DialFailed | Forgotten | Leave | Tick
 
 
 class Membership:
@@ -82,6 +83,8 @@ class Membership:
                 return self._on_refused(at, now)
             case DialFailed(at):
                 return self._on_no_stream(at, now)
+            case Forgotten(boot):
+                return self._follow(self.roster.outrank(boot, now), now)
             case Leave():
                 return self._on_leave(now)
             case Tick():

@@ -1,6 +1,7 @@
 """Posting: this node's board goes out, and the boards of others come in (DESIGN §6).
 
-Invariant: only a delta that its owner signed is taken over, and each is passed on once.
+Invariant: only a delta that its owner signed is taken over, and each is passed on once. A board in this node's own name that is
+newer than its own is of a life that its disk forgot: it is outranked, or others would hold it for ever.
 """
 
 from msgspec import Struct
@@ -23,7 +24,14 @@ class Rebooted(Struct, frozen=True):
     boot: Boot
 
 
+class Forgotten(Struct, frozen=True):
+    """Somebody holds a board of this node with a boot that is not of this life, and higher than its own."""
+
+    boot: Boot
+
+
 PostingEvent = Publish | Received | Rebooted | Tick
+Said = GossipEffect | Posted | Fresh | Forgotten
 
 
 class Posting:
@@ -38,7 +46,7 @@ class Posting:
         """When this node's next delta is due."""
         return self._publisher.deadline()
 
-    def handle(self, event: PostingEvent, now: float) -> list[GossipEffect | Posted | Fresh]:
+    def handle(self, event: PostingEvent, now: float) -> list[Said]:
         """React to one event."""
         match event:
             case Publish(topic, value):
@@ -63,8 +71,8 @@ class Posting:
             del self._topics[topic]
         self._publisher.publish(topic, value, now)
 
-    def _on_deltas(self, sender: NodeId, deltas: tuple[SignedDelta, ...]) -> list[GossipEffect | Posted | Fresh]:
-        effects: list[GossipEffect | Posted | Fresh] = []
+    def _on_deltas(self, sender: NodeId, deltas: tuple[SignedDelta, ...]) -> list[Said]:
+        effects: list[Said] = []
         for signed in deltas:
             try:
                 effects += self._on_delta(sender, signed)
@@ -72,16 +80,26 @@ class Posting:
                 return [*effects, Emit("peer.malformed", {"node": sender.hex(), "reason": str(error)})]
         return effects
 
-    def _on_delta(self, sender: NodeId, signed: SignedDelta) -> list[GossipEffect | Posted | Fresh]:
+    def _on_delta(self, sender: NodeId, signed: SignedDelta) -> list[Said]:
         delta = read_delta(signed, self._mesh)
         owner = self._roster.get(delta.owner)
-        if owner is None or delta.owner == self._roster.me or not self._boards.follows(delta):
+        if owner is None or not self._boards.follows(delta):
             return []  # An unknown owner's board comes again once its claim has: the digests still differ.
         if not self._trust.verify(owner.claim.key, signed.signature, signed.body):
             raise MalformedMessage(f"a board in the name of {short(delta.owner)} is not signed by its owner")
+        if delta.owner == self._roster.me:
+            return self._take_own(delta, signed, sender)
         return self._take(delta, signed, sender)
 
-    def _take(self, delta: Delta, signed: SignedDelta, source: NodeId | None) -> list[GossipEffect | Posted | Fresh]:
+    def _take_own(self, delta: Delta, signed: SignedDelta, sender: NodeId) -> list[Said]:
+        """This node's board of another life is held as others hold it until the next delta of this one, which must outrank it."""
+        boot = self._roster.own.claim.boot
+        if delta.boot == boot:
+            return []
+        forgotten = [Forgotten(delta.boot)] if delta.boot > boot else []
+        return [*forgotten, *self._take(delta, signed, sender)]
+
+    def _take(self, delta: Delta, signed: SignedDelta, source: NodeId | None) -> list[Said]:
         removed = self._boards.removed_by(delta)
         stored = self._boards.merge(delta, signed)
         if stored is None:

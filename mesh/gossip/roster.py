@@ -185,7 +185,7 @@ class Roster:
     def _hear_own_name(self, claim: Claim, now: float) -> Heard:
         """A claim in our name that we did not just make: an echo of an older life, or a copy of our disk."""
         if claim.boot > self.own.claim.boot:
-            return self._outrank(claim.boot, now)
+            return self.outrank(claim.boot, now)
         if claim.boot == self.own.claim.boot and claim.counter > self.own.claim.counter:
             return self._refute(claim.counter, now)
         return NOTHING
@@ -247,7 +247,8 @@ class Roster:
         spread = self.restate(msgspec.structs.replace(self.own.claim, counter=counter + 1), now)
         return Heard(spread, (Emit("member.refuted", {"node": self.me.hex(), "counter": counter + 1}),))
 
-    def _outrank(self, heard: Boot, now: float) -> Heard:
+    def outrank(self, heard: Boot, now: float) -> Heard:
+        """Take a boot above one that was signed in this node's name and is not of this life."""
         self._outranked += 1
         if self._outranked > OUTRANKED_MAX:
             return Heard(

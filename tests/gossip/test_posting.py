@@ -1,11 +1,13 @@
 """Posting: only what an owner signed is taken over, and each delta is passed on once."""
 
+import pytest
+
 from mesh.crdt.board import Boards, SignedDelta, read_delta
 from mesh.crdt.publisher import PERIOD_S, read_item
 from mesh.crdt.replica import MemoryReplica
-from mesh.effects import Emit, GossipEffect, Posted, StoreLazily
+from mesh.effects import Emit, Posted, StoreLazily
 from mesh.events import Publish, Received, Tick
-from mesh.gossip.posting import Posting, Rebooted
+from mesh.gossip.posting import Forgotten, Posting, Rebooted, Said
 from mesh.gossip.spread import Fresh
 from mesh.ids import Boot, MeshId
 from mesh.messages import Boards as BoardsMessage
@@ -27,7 +29,7 @@ class Owner:
             assert self.core.handle(Publish(topic, value), now) == []
         return [effect.signed for effect in self.core.handle(Tick(), now) if isinstance(effect, Fresh)]
 
-    def hear(self, *deltas: SignedDelta, by: str = "bob") -> list[GossipEffect | Posted | Fresh]:
+    def hear(self, *deltas: SignedDelta, by: str = "bob") -> list[Said]:
         return self.core.handle(Received(node(by), address(by), BoardsMessage(deltas)), 0.0)
 
     def items(self, name: str) -> dict[str, object]:
@@ -99,6 +101,26 @@ def test_nobody_posts_on_our_board_but_ourselves() -> None:
     ada.post(0.0, node="own")
     assert ada.hear(*older) == []
     assert ada.items("ada") == {"node": "own"}
+
+
+@pytest.mark.parametrize(("count", "told"), [(0, []), (3, [Forgotten(Boot(3, 7))])])
+def test_a_board_of_ours_that_our_disk_forgot_is_held_and_outranked_where_it_is_newer(
+    count: int, told: list[Forgotten]
+) -> None:
+    earlier, ada, bob = Owner("ada"), Owner("ada"), Owner("bob")
+    earlier.core.handle(Rebooted(Boot(count, 7)), 0.0)
+    (forgotten,) = earlier.post(0.0, node="of another life")
+    bob.hear(forgotten)
+    assert [effect for effect in ada.hear(forgotten) if isinstance(effect, Forgotten)] == told
+    assert ada.boards.digest == bob.boards.digest
+
+
+def test_a_board_in_our_name_that_we_did_not_sign_outranks_nothing() -> None:
+    eve, ada = Owner("ada"), Owner("ada")
+    eve.core.handle(Rebooted(Boot(9, 9)), 0.0)
+    (made,) = eve.post(0.0, node=1)
+    (told,) = ada.hear(SignedDelta(made.body, CheapTrust("eve").sign(made.body)), by="eve")
+    assert (told.name, ada.items("ada")) == ("peer.malformed", {})
 
 
 def test_a_new_boot_posts_everything_again_and_drops_what_was_before() -> None:
