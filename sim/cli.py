@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mesh.errors import UsageError
+from sim.experimenting import run_experiment
 from sim.hunting import reproduce_report, shrink_one, soak_swarms
 from sim.library import load, packaged
 from sim.report import Report, as_json, show
@@ -27,6 +28,7 @@ app = App(name="mesh-sim", help="Run real peers in virtual time.", version_flags
 app.command(shrink_one, name="shrink")
 app.command(reproduce_report, name="reproduce")
 app.command(soak_swarms, name="soak")
+app.command(run_experiment, name="experiment")
 Changes = Annotated[tuple[str, ...], Parameter(name="--set", negative=())]
 
 

@@ -13,6 +13,8 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from mesh.errors import UsageError
+from sim.experimenting import repeat_experiment
+from sim.experiments.kind import is_account
 from sim.library import load
 from sim.report import Stopwatch, as_json
 from sim.reproduce import read_report, reproduce
@@ -113,19 +115,23 @@ def _keep(seed: int, small: Shrunk, out: Path, console: Console) -> None:
     tell_shrunk(small, path, console)
 
 
-def reproduce_report(report: Path, /) -> int:
+def reproduce_report(report: Path, /, *, workers: int | None = None) -> int:
     """Run once more what a report tells of, and compare byte for byte.
 
     Parameters
     ----------
     report
-        A file with what `mesh-sim run … --json` printed.
+        A file with what `mesh-sim run … --json` printed, or the report.json of an experiment.
+    workers
+        How many processes measure an experiment's cells; without it, one per core.
     """
     console = Console(soft_wrap=True, highlight=False)
     try:
         raw = report.read_bytes()
     except OSError as error:
         raise UsageError(f"{report}: can't read it: {error.strerror}", field="report", todo="check the path") from None
+    if is_account(raw):
+        return repeat_experiment(report, raw, workers or os.cpu_count() or 1)
     then = read_report(raw, str(report))
     found = reproduce(then)
     for line in found.otherwise:

@@ -23,14 +23,18 @@ class Watched(Station, Protocol):
 
 
 class CrashSeen:
-    """A crash, and when each survivor held the node down (seconds after the crash). Who dies later was no survivor."""
+    """A crash, and when each survivor held the node down (seconds after the crash). Who dies later was no survivor.
 
-    __slots__ = ("at", "name", "survivors", "told_s")
+    `suspected_s`: when the first survivor suspected it, if any did.
+    """
+
+    __slots__ = ("at", "name", "survivors", "suspected_s", "told_s")
 
     def __init__(self, name: str, at: float, survivors: list[str]) -> None:
         self.name, self.at = name, at
         self.survivors = dict.fromkeys(survivors)
         self.told_s: dict[str, float] = {}
+        self.suspected_s: float | None = None
 
 
 class Metrics:
@@ -84,6 +88,8 @@ class Metrics:
                 self.events[name] = self.events.get(name, 0) + 1
                 if name == "member.down":
                     self._on_down(node, said)
+                elif name == "member.suspect":
+                    self._on_suspect(said)
 
     def crashed(self, node: Watched) -> None:
         """A node went down. One that is not watched, a copied machine, is none of the mesh's."""
@@ -118,6 +124,11 @@ class Metrics:
     def healed(self) -> None:
         """The network is whole again."""
         self._calm_at = self._world.now + CALM_S
+
+    def _on_suspect(self, said: Emit) -> None:
+        crash = self._down.get(str(said.about["name"]))
+        if crash is not None and crash.suspected_s is None:
+            crash.suspected_s = self._world.now - crash.at
 
     def _on_down(self, node: Watched, said: Emit) -> None:
         name, now = str(said.about["name"]), self._world.now

@@ -11,7 +11,16 @@ from pathlib import Path
 
 from msgspec import Struct
 
-LIBRARIES = ("chaos-metadata-mesh", "msgspec", "sortedcontainers", "lmdb", "trio", "cryptography")
+LIBRARIES = (
+    "chaos-metadata-mesh",
+    "msgspec",
+    "sortedcontainers",
+    "lmdb",
+    "trio",
+    "cryptography",
+    "polars",
+    "matplotlib",
+)
 GIT_S_MAX = 5.0  # Without an answer a report says that the commit is unknown.
 UNKNOWN = "unknown"
 

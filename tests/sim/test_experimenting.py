@@ -1,0 +1,76 @@
+"""The command: it keeps what is finished, goes on after a kill, and leaves nothing running.
+
+Invariant: what is killed here is a real process with SIGKILL.
+"""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from mesh.errors import UsageError
+from sim.experimenting import finish, run_experiment
+from sim.experiments.catalogue import NAMES
+from sim.experiments.plan import Cell
+from sim.experiments.shelf import Shelf
+from sim.hunting import reproduce_report
+from sim.provenance import provenance
+
+OWN = str(Path(__file__).with_name("experiments") / "own.py")
+
+
+@pytest.mark.live
+def test_a_killed_run_goes_on_where_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "sim.cli",
+        "experiment",
+        OWN,
+        "--out",
+        str(tmp_path),
+        "--workers",
+        "2",
+        "--seeds",
+        "4",
+    ]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    assert running.stdout is not None
+    assert ["/16]" in running.stdout.readline() for _ in range(2)] == [True, True]
+    running.send_signal(signal.SIGKILL)
+    running.stdout.read()  # It ends when the last process that writes there has ended: none outlives the one that was killed.
+    running.wait()
+    kept = {path: path.stat().st_mtime_ns for path in tmp_path.glob("cells/*.json")}
+    assert run_experiment(OWN, out=tmp_path, seeds=4, workers=1) == 0
+    assert f"{len(kept)} of 16 cells are finished already" in capsys.readouterr().out
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    assert len(list(tmp_path.glob("cells/*.json"))) == 16
+    assert reproduce_report(tmp_path / "report.json", workers=1) == 0
+    assert "16 cells: the same data, byte for byte" in capsys.readouterr().out
+
+
+def test_a_cell_that_breaks_is_told_and_the_others_are_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cells = [Cell({"nodes": 3, "profile": "lan"}, 13), Cell({"nodes": 2, "profile": "lan"}, 1)]
+    finished, broken = finish(cells, Shelf(tmp_path, OWN, provenance()), (OWN, 1, None), Console())
+    assert list(finished) == [cells[1].name]
+    assert [ran.cell for ran in broken] == [cells[0]]
+    assert "BROKE: ValueError: an unlucky number" in capsys.readouterr().out
+    assert [path.stem for path in tmp_path.glob("cells/*.json")] == [cells[1].name]
+
+
+def test_the_list_names_the_experiments_and_their_bars(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_experiment(list_all=True) == 0
+    told = capsys.readouterr().out
+    assert all(name in told for name in NAMES)
+
+
+def test_mistakes_are_told_before_anything_is_run(tmp_path: Path) -> None:
+    for wrong in ({}, {"out": tmp_path, "seeds": 0}, {"out": tmp_path, "workers": 0}):
+        with pytest.raises(UsageError, match="expected"):
+            run_experiment("swim", **wrong)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="no such experiment"):
+        run_experiment("nothing", out=tmp_path)
+    assert list(tmp_path.iterdir()) == []
