@@ -44,7 +44,7 @@ def house(tmp_path: Path) -> House:
 def test_it_passes_if_all_steps_pass(house: House) -> None:
     ended = house.run()
     assert ended.returncode == 0
-    assert "check: 6 of 6 steps passed" in ended.stdout
+    assert "check: 7 of 7 steps passed" in ended.stdout
 
 
 def test_a_failing_step_fails_the_whole_and_stops_nothing(house: House) -> None:
@@ -82,7 +82,7 @@ def test_an_unknown_step_is_refused_with_the_known_ones(house: House) -> None:
     ended = house.run("tset")
     assert ended.returncode == 2
     assert "no step is called tset" in ended.stderr
-    assert "format, lint, types, imports, tests, seeds" in ended.stderr
+    assert "format, lint, types, imports, tests, live, seeds" in ended.stderr
 
 
 def test_fix_formats_and_mends(house: House) -> None:
