@@ -9,7 +9,8 @@ from pathlib import Path
 import trio
 
 from bench.measure import Measure, at_most
-from mesh.api.past import blame, diff, history, show_at
+from mesh.api.blaming import blame
+from mesh.api.past import diff, history, show_at
 from mesh.api.proof_shapes import ProveField
 from mesh.api.provenance import DiffRecord, RecordBlame, RecordHistory, ShowAt
 from mesh.api.proving import prove

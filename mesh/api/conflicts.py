@@ -12,12 +12,12 @@ from mesh.api.faults import Invalid
 from mesh.api.provenance import ConflictPage, ConflictRow, FieldConflict, Kinds, ListConflicts, ResolveConflict, Version
 from mesh.api.reading import SCANNED_MAX, Slice, catch_up, position_of, shown_first, slices
 from mesh.api.writing import as_seen, write
-from mesh.crdt.batch import Kind
+from mesh.crdt.batch import Kind, decode_batch, reread
 from mesh.crdt.cell import Sibling
 from mesh.crdt.clock import seconds_of
 from mesh.crdt.conflicts import Unsettled, scan_unsettled
 from mesh.crdt.lines import read_line
-from mesh.crdt.replica import Reader
+from mesh.crdt.replica import Reader, Table
 from mesh.crdt.token import encode_token
 from mesh.crdt.versions import field_version
 from mesh.crdt.view import StoredRecord, next_collection, value_of
@@ -149,7 +149,11 @@ def version_row(node: Node, reader: Reader, field: str, sibling: Sibling, shown:
 def peer_of(node: Node, reader: Reader, writer: WriterId) -> str:
     """What people call the node whose ledger identity `writer` is."""
     line = read_line(reader, writer)
-    return node.owner_name(fingerprint(line.key)) if line is not None else short(writer)
+    if line is not None:
+        return node.owner_name(fingerprint(line.key))
+    row = next(reader.scan(Table.ENDED, writer), None)  # Nothing may be left of it but what an end took.
+    raw = reader.get(Table.CERTIFICATES, reread(decode_batch(row[1])).certificate) if row is not None else None
+    return node.owner_name(node.loop.peer.trust.read_certificate(raw).node) if raw is not None else short(writer)
 
 
 async def resolve_conflict(node: Node, params: ResolveConflict) -> Receipt:

@@ -3,11 +3,13 @@
 Invariant: this peer signs no end and believes none that the mesh's admin has not signed.
 """
 
+from collections.abc import Mapping
+
 from mesh.api.conflicts import peer_of
 from mesh.api.end_shapes import AddEnds, EndList, EndPreview, EndRow, EndTarget, PreviewEnd
 from mesh.api.reading import position_of
 from mesh.api.shapes import Nothing
-from mesh.api.walking import each
+from mesh.api.walking import each, walk_table
 from mesh.crdt.batch import decode_batch, reread
 from mesh.crdt.branches import WRITER_BYTES, Tree, branch_id
 from mesh.crdt.clock import seconds_of
@@ -124,37 +126,34 @@ def _records(reader: Reader, key: bytes) -> list[RecordId]:
 
 async def list_ends(node: Node, params: Nothing) -> EndList:
     """Every end that is durable here, by writer and number."""
+    taken: dict[WriterId, int] = {}
+
+    def count(reader: Reader, key: bytes, row: bytes) -> None:
+        writer = WriterId(key[:WRITER_BYTES])
+        taken[writer] = taken.get(writer, 0) + 1
+
+    await walk_table(node, Table.ENDED, count)
     with node.read() as reader:
         ends, token = read_ends(reader), encode_token(position_of(reader))
-        taken = [WriterId(key[:WRITER_BYTES]) for key, _ in reader.scan(Table.ENDED)]
         order = sorted(ends.by_name, key=lambda name: (ends.by_name[name].writer, ends.by_name[name].number, name))
         rows = [_row(node, reader, ends.by_name[name], ends.signed[name], taken) for name in order]
     return EndList(rows, token)
 
 
-def _row(node: Node, reader: Reader, end: End, signed: SignedEnd, taken: list[WriterId]) -> EndRow:
+def _row(node: Node, reader: Reader, end: End, signed: SignedEnd, taken: Mapping[WriterId, int]) -> EndRow:
     return EndRow(
         writer=end.writer.hex(),
-        peer=_owner(node, reader, end.writer),
+        peer=peer_of(node, reader, end.writer),
         number=end.number,
         hash=end.hash.hex(),
         branch=end.branch.hex(),
         reason=end.reason,
         author=end.author,
         at=seconds_of(end.stamp),
-        batches=taken.count(end.writer),
+        batches=taken.get(end.writer, 0),
         content=signed.content.hex(),
         signature=signed.signature.hex(),
     )
-
-
-def _owner(node: Node, reader: Reader, writer: WriterId) -> str:
-    """The node of a writer of which nothing may be left but what an end took."""
-    row = next(reader.scan(Table.ENDED, writer), None)
-    raw = reader.get(Table.CERTIFICATES, reread(decode_batch(row[1])).certificate) if row is not None else None
-    if raw is None:
-        return peer_of(node, reader, writer)
-    return node.owner_name(node.loop.peer.trust.read_certificate(raw).node)
 
 
 async def add_ends(node: Node, params: AddEnds) -> EndList:

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from mesh.api import (
+    blaming,
     conflicts,
     ends,
     forks,
@@ -18,6 +19,7 @@ from mesh.api import (
     policies,
     proving,
     reading,
+    receipts,
     state,
     transactions,
     undoing,
@@ -43,6 +45,7 @@ from mesh.api.provenance import (
     RevertRecord,
     ShowAt,
 )
+from mesh.api.receipt_shapes import ReceiptList, ShowReceipts
 from mesh.api.shapes import (
     AskWhy,
     GetRecord,
@@ -96,7 +99,7 @@ METHODS: Mapping[str, Method] = {
     "records.restore": _method(NameRecord, Receipt, writing.restore_record),
     "records.submit": _method(SubmitParams, Receipt, writing.submit),
     "records.history": _method(RecordHistory, HistoryAnswer, past.history),
-    "records.blame": _method(RecordBlame, BlameAnswer, past.blame),
+    "records.blame": _method(RecordBlame, BlameAnswer, blaming.blame),
     "records.show_at": _method(ShowAt, RecordThen, past.show_at),
     "records.diff": _method(DiffRecord, RecordDiff, past.diff),
     "records.revert": _method(RevertRecord, Receipt, past.revert),
@@ -107,6 +110,7 @@ METHODS: Mapping[str, Method] = {
     "ends.list": _method(Nothing, EndList, ends.list_ends),
     "ends.preview": _method(PreviewEnd, EndPreview, ends.preview_end),
     "ends.add": _method(AddEnds, EndList, ends.add_ends),
+    "receipts.show": _method(ShowReceipts, ReceiptList, receipts.show_receipts),
     "forks.list": _method(Nothing, ForkList, forks.list_forks),
     "held.list": _method(Nothing, HeldList, held.list_held),
     "held.retry": _method(RetryHeldParams, HeldList, held.retry_held),

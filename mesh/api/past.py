@@ -1,4 +1,4 @@
-"""The past as people see it: history, blame, a record as it was, what differs, and the way back.
+"""The past as people see it: history, a record as it was, what differs, and the way back.
 
 Invariant: the log is read in slices (mesh/api/walking.py), and only within a position that was read first; applied batches never
 change, so all slices together speak of that one position.
@@ -11,14 +11,11 @@ from heapq import heappush, heappushpop
 from mesh.api.conflicts import KINDS, peer_of
 from mesh.api.faults import Behind
 from mesh.api.provenance import (
-    BlameAnswer,
-    BlameRow,
     DiffRecord,
     FieldDiff,
     HistoryAnswer,
     HistoryRow,
     Moment,
-    RecordBlame,
     RecordDiff,
     RecordHistory,
     RecordThen,
@@ -27,20 +24,18 @@ from mesh.api.provenance import (
     Standing,
 )
 from mesh.api.reading import Position, catch_up, position_of, row_of
+from mesh.api.revoked import revoked_changes
 from mesh.api.walking import each, walk
 from mesh.api.writing import write
-from mesh.crdt.batch import Kind, OpenBatch, decode_batch, hash_content, reread
-from mesh.crdt.branches import line_of, spans_of
-from mesh.crdt.cell import Sibling
+from mesh.crdt.batch import Kind, decode_batch, reread
+from mesh.crdt.branches import spans_of
 from mesh.crdt.clock import seconds_of
 from mesh.crdt.cut import Cut, last_stamp
-from mesh.crdt.ends import read_ends
-from mesh.crdt.history import Made, Place, Refold, changes_in, ended_changes
-from mesh.crdt.keys import batch_key
-from mesh.crdt.replica import Reader, Table
-from mesh.crdt.standing import Standings, is_live
+from mesh.crdt.history import Made, Place, Refold, changes_in
+from mesh.crdt.replica import Reader
+from mesh.crdt.standing import Standings, end_of, is_live, read_batch, said_of
 from mesh.crdt.token import decode_token, encode_token
-from mesh.crdt.view import StoredRecord, read_record, value_of
+from mesh.crdt.view import StoredRecord, value_of
 from mesh.errors import NotFound, UsageError
 from mesh.ids import Dot, RecordId, read_dot
 from mesh.model.fields import differ
@@ -112,23 +107,6 @@ def read_cursor(given: str) -> Rank:
             rule="a cursor of this API",
             todo="leave it out to begin with the newest",
         ) from None
-
-
-async def blame(node: Node, params: RecordBlame) -> BlameAnswer:
-    """Who wrote each shown field of a record. Raises NotFound, Behind, UsageError."""
-    record = await _record(node, params)
-    with node.read() as reader:
-        stored, position = read_record(reader, record), position_of(reader)
-    if stored is None:
-        raise never(node, record)
-    unsettled = set(stored.conflicts())
-    fields = [
-        (field, sibling)
-        for field in stored.cells
-        if (sibling := stored.showing(field).sibling) is not None and sibling.kind is Kind.PUT
-    ]
-    items = await each(node, fields, lambda reader, one: _blame_row(node, reader, *one, one[0] in unsettled))
-    return BlameAnswer(record.collection, record.key, stored.buried, items, encode_token(position))
 
 
 async def show_at(node: Node, params: ShowAt) -> RecordThen:
@@ -205,7 +183,7 @@ def _seconds_in(text: str) -> float:
     return moment.timestamp()
 
 
-async def _record(node: Node, params: RecordHistory | RecordBlame | ShowAt | DiffRecord) -> RecordId:
+async def _record(node: Node, params: RecordHistory | ShowAt | DiffRecord) -> RecordId:
     check_key(params.collection, params.key)
     await catch_up(node, params)
     return RecordId(params.collection, params.key)
@@ -263,17 +241,10 @@ async def _folded(node: Node, record: RecordId, *positions: Position) -> list[St
     return [fold.result() for _, fold in folds]
 
 
-async def revoked_changes(node: Node, record: RecordId) -> dict[Dot, Made]:
-    """The changes of a record that an end took."""
-    with node.read() as reader:
-        keys = [key for key, row in reader.scan(Table.ENDED) if record.key.encode() in row]
-    found = await each(node, keys, lambda reader, key: ended_changes(reader, key, record))
-    return {one.dot: one for some in found for one in some}
-
-
 def _history_row(node: Node, reader: Reader, one: Made, standings: Standings, is_revoked: bool) -> HistoryRow:
     sibling = one.sibling
-    end = read_ends(reader).beyond(one.dot.writer, one.dot.number) if is_revoked else None
+    opened = read_batch(reader, one.dot) if is_revoked else None
+    end = end_of(reader, opened) if opened is not None else None
     return HistoryRow(
         field=one.change.field,
         kind=KINDS[sibling.kind],
@@ -289,31 +260,8 @@ def _history_row(node: Node, reader: Reader, one: Made, standings: Standings, is
         replaced=[str(dot) for dot in one.change.over],
         live=is_live(reader, one.change, one.dot),
         batch_standing=standings.of(reader, one.dot),
-        revoked=f"ended by {end.author}: {end.reason}" if end is not None else "",
+        revoked=said_of(end) if end is not None else "",
     )
-
-
-def _blame_row(node: Node, reader: Reader, field: str, sibling: Sibling, conflict: bool) -> BlameRow:
-    opened = _batch_of(reader, sibling.dot)
-    return BlameRow(
-        field=field,
-        value=value_of(sibling),
-        author=sibling.author,
-        at=seconds_of(sibling.stamp),
-        reason=opened.content.about.get("reason", "") if opened is not None else "",
-        dot=str(sibling.dot),
-        peer=peer_of(node, reader, sibling.dot.writer),
-        batch=opened.hash.hex() if opened is not None else "",
-        conflict=conflict,
-    )
-
-
-def _batch_of(reader: Reader, dot: Dot) -> OpenBatch | None:
-    row = reader.get(Table.BATCHES, batch_key(line_of(reader, dot), dot.number))
-    if row is None:
-        return None
-    batch = decode_batch(row)
-    return OpenBatch(batch, hash_content(batch.content), reread(batch))
 
 
 def _then(record: RecordId, stored: StoredRecord | None, position: Position) -> RecordThen:

@@ -176,13 +176,39 @@ class BlameRow(Struct, frozen=True):
     conflict: bool
 
 
+class EndSaid(Struct, frozen=True):
+    """The end that took a batch: its writer, the last number that stays, which admin signed it, why and when."""
+
+    writer: str
+    number: int
+    author: str
+    reason: str
+    at: float
+
+
+class RevokedRow(Struct, frozen=True):
+    """The newest change of a field that an end took: it has no effect any more, whatever it had been."""
+
+    field: str
+    kind: Kinds
+    value: object
+    author: str
+    at: float
+    reason: str
+    dot: str
+    peer: str
+    batch: str
+    end: EndSaid | None
+
+
 class BlameAnswer(Struct, frozen=True):
-    """The shown fields of a record; of a buried one those that a restore would show."""
+    """The shown fields of a record; of a buried one those that a restore would show. `revoked`: what ends took of it."""
 
     collection: str
     key: str
     buried: bool
     items: list[BlameRow]
+    revoked: list[RevokedRow]
     token: str
 
 

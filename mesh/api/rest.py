@@ -75,6 +75,11 @@ async def _submit(request: Request) -> Given:
     return {**await _write(request), **await read_object(request)}
 
 
+async def _one_receipt(request: Request) -> Given:
+    given = await _from_query(request)
+    return {name: value for name, value in given.items() if name != "batch"} | {"batches": [given["batch"]]}
+
+
 async def _body_alone(request: Request) -> Given:
     return await read_object(request)
 
@@ -114,6 +119,7 @@ ENTRIES = (
     Entry("GET", "/v1/policies", "policies.list", _from_query, READ_QUERIES),
     Entry("GET", "/v1/policies/{collection}/{key:path}", "policies.explain", _from_query, (*READ_QUERIES, "field")),
     Entry("GET", "/v1/transactions/{batch}", "transactions.show", _from_query, READ_QUERIES),
+    Entry("GET", "/v1/receipts/{batch}", "receipts.show", _one_receipt, READ_QUERIES),
     Entry("GET", "/v1/intents/{intent:path}", "intents.show", _from_query, READ_QUERIES),
     Entry("GET", "/v1/state", "state.list", _from_query, ("prefix",)),
     Entry("GET", "/v1/state/{topic:path}", "state.get", _from_query),

@@ -15,6 +15,7 @@ from mesh.api.json_input import Codec
 from mesh.api.methods import METHODS, WATCH_METHODS, decode, method
 from mesh.api.metrics import Metrics
 from mesh.api.outbox import Outbox
+from mesh.api.receipts import ReceiptWatch
 from mesh.api.record_watch import RecordWatch, check_watch
 from mesh.api.row_watches import MemberWatch, StateWatch
 from mesh.api.shapes import CloseWatch, OpenWatch, WatchClosed, WatchEvent, WatchOpened
@@ -137,6 +138,10 @@ class Session:
             case "records":
                 await check_watch(node, params)
                 return RecordWatch(number, node, self._tell, params)
+            case "receipts" if params.batches and not (params.resume or params.collection or params.prefix):
+                return ReceiptWatch(number, node, self._tell, params)
+            case "receipts":
+                raise Invalid("a watch of receipts takes batches and nothing else", todo="name the `batch` of receipts")
             case "state" | "members" if params.resume or params.collection:
                 raise Invalid(f"a watch of {params.kind} takes no collection and no token", todo="leave them out")
             case "state":

@@ -12,6 +12,7 @@ from mesh.runtime.rows import MemberRow
 PAGE_MAX = 1_000
 PAGE = 200
 WAIT_S_MAX = 60.0
+RECEIPTS_MAX = 256  # Batches asked after, or watched, at once.
 OPERATIONS_MAX = 256  # One batch holds at most this many changes.
 
 Text = Annotated[str, Meta(max_length=256)]
@@ -176,12 +177,16 @@ class Nothing(Params, frozen=True, kw_only=True):
 
 
 class OpenWatch(Params, frozen=True, kw_only=True):
-    """What to watch. `resume` is a token from an earlier watch of records: only what is newer is sent."""
+    """What to watch. `resume` is a token from an earlier watch of records: only what is newer is sent.
 
-    kind: Literal["records", "state", "members"] = "records"
+    `batches` are those of receipts, and given for these alone.
+    """
+
+    kind: Literal["records", "state", "members", "receipts"] = "records"
     collection: Text = ""
     prefix: Text = ""
     resume: Token = ""
+    batches: Annotated[list[Text], Meta(max_length=RECEIPTS_MAX)] = []
     timeout_s: Seconds = 5.0
 
 

@@ -24,13 +24,14 @@ from mesh.crdt.replica import Reader
 from mesh.crdt.standing import (
     Fate,
     Replacing,
+    end_of,
     fate_of,
     followers_of,
     is_live,
     place_of,
     read_batch,
     replacing_in,
-    revoked_by,
+    said_of,
     standing_of,
 )
 from mesh.crdt.token import encode_token
@@ -87,8 +88,8 @@ def _transaction(
     by_dot: dict[Dot, list[Replacing]] = {}
     for one in replacing:
         by_dot.setdefault(one.replaced, []).append(one)
-    revoked = revoked_by(reader, opened)
-    fate, why = fate_of(reader, place_of(reader, opened), content.writer) if revoked is None else ("revoked", revoked)
+    end = end_of(reader, opened)
+    fate, why = fate_of(reader, place_of(reader, opened), content.writer) if end is None else ("revoked", said_of(end))
     changes: list[TransactionChange] = []
     for index, change in enumerate(content.changes):
         dot = opened.dot(index)

@@ -11,7 +11,7 @@ import trio
 
 from mesh.api.reading import SLICE_S, Position
 from mesh.crdt.history import START, Place, scan_log
-from mesh.crdt.replica import Reader
+from mesh.crdt.replica import Reader, Table
 from mesh.runtime.node import Node
 
 WALK_S = SLICE_S / 2  # The rest of a slice is for the step that goes over it: a batch may hold 64 KiB.
@@ -36,6 +36,24 @@ def _walk_for_a_while(reader: Reader, position: Position, after: Place, look: Lo
         look(reader, place, row)
         if time.perf_counter() > end:
             return place
+    return None
+
+
+async def walk_table(node: Node, table: Table, look: Callable[[Reader, bytes, bytes], None]) -> None:
+    """Look at every row of a table, by key. What changes meanwhile behind where it is is not seen."""
+    after: bytes | None = b""
+    while after is not None:
+        with node.read() as reader:
+            after = _walk_on(reader, table, after, look)
+        await trio.lowlevel.checkpoint()
+
+
+def _walk_on(reader: Reader, table: Table, after: bytes, look: Callable[[Reader, bytes, bytes], None]) -> bytes | None:
+    end = time.perf_counter() + WALK_S
+    for key, row in reader.scan(table, b"", after):
+        look(reader, key, row)
+        if time.perf_counter() > end:
+            return key
     return None
 
 

@@ -128,6 +128,8 @@ def line(event: "Event") -> str:
             pass
         case {"topic": _, "value": value, "owner": owner, "reachable": reachable}:
             parts.append(f"at {owner}{'' if reachable else ' (not reachable)'}: {_said(value)}")
+        case {"batch": _, "state": state}:
+            parts.append(f"is {state}")
         case {"standing": standing, "name": name}:
             parts.append(f"{name} is {standing}")
         case value:

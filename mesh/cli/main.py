@@ -45,6 +45,7 @@ _COMMANDS = (
     ("undo", "mesh.cli.undo:undo", RECORDS, "Take back what an author wrote in a window."),
     ("history", "mesh.cli.past:history", WATCHING, "Show every change of a record."),
     ("batch", "mesh.cli.policies:batch", WATCHING, "Show one batch, and which of its changes still hold."),
+    ("receipt", "mesh.cli.receipts:receipt", WATCHING, "Show whether batches that were written still count."),
     ("blame", "mesh.cli.past:blame", WATCHING, "Show who wrote each field of a record."),
     ("show", "mesh.cli.past:show", WATCHING, "Show a record as it was at a time or token."),
     ("diff", "mesh.cli.past:diff", WATCHING, "Show what differs in a record between two times or tokens."),

@@ -14,7 +14,7 @@ from mesh.cli.records import Reason, moment, tell
 
 if TYPE_CHECKING:
     from mesh.client import MeshClient
-    from mesh.client.answers import BlameLine, FieldDiff, PastChange, RecordThen
+    from mesh.client.answers import BlameLine, FieldDiff, PastChange, RecordThen, RevokedLine
 
 NOW = "now"
 SIGNS = {"added": "+", "removed": "-", "changed": "~"}
@@ -66,6 +66,10 @@ async def blame(collection: str, key: str, *, common: Common = DEFAULT) -> None:
         return show_json(found)
     rows = [_blamed(row) for row in found.items]
     show_table(("field", "value", "by", "at peer", "when", "reason", "dot"), rows)
+    if found.revoked:
+        note("taken back by an end:")
+        columns = ("field", "was", "by", "at peer", "when", "revoked", "dot")
+        show_table(columns, [_revoked(row) for row in found.revoked])
     return note("the record is buried") if found.buried else None
 
 
@@ -162,6 +166,12 @@ def _standing(then: "RecordThen") -> str:
 def _blamed(row: "BlameLine") -> tuple[str, ...]:
     field = f"! {row.field}" if row.conflict else row.field
     return field, compact(row.value, 60), row.author, row.peer, moment(row.at), row.reason, row.dot
+
+
+def _revoked(row: "RevokedLine") -> tuple[str, ...]:
+    was = compact(row.value, 60) if row.kind == "put" else f"({row.kind})"
+    said = f"by {row.end.author} at {moment(row.end.at)}: {row.end.reason}" if row.end is not None else ""
+    return row.field, was, row.author, row.peer, moment(row.at), said, row.dot
 
 
 def _past(row: "PastChange") -> tuple[str, ...]:

@@ -251,7 +251,7 @@ def tell(receipt: "Receipt", common: Common) -> None:
     if common.json:
         show_json(receipt)
     else:
-        show_text("stored" if receipt.changed else "nothing to change")
+        show_text(f"stored as {receipt.dot or receipt.batch}" if receipt.changed else "nothing to change")
 
 
 def moment(seconds: float) -> str:

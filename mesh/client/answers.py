@@ -176,10 +176,36 @@ class BlameLine(Struct, frozen=True):
     conflict: bool = False
 
 
+class EndSaid(Struct, frozen=True):
+    """The end that took a batch: which admin signed it, why and when; `number` is the last that stays."""
+
+    writer: str
+    number: int
+    author: str
+    reason: str
+    at: float
+
+
+class RevokedLine(Struct, frozen=True):
+    """The newest change of a field that an end took."""
+
+    field: str
+    kind: str
+    value: object
+    author: str
+    at: float
+    dot: str
+    batch: str
+    reason: str = ""
+    peer: str = ""
+    end: EndSaid | None = None
+
+
 class Blame(Struct, frozen=True):
-    """The shown fields of a record; of a buried one those that a restore would show."""
+    """The shown fields of a record; of a buried one those that a restore would show. `revoked`: what ends took of it."""
 
     items: list[BlameLine]
+    revoked: list[RevokedLine] = []
     buried: bool = False
     token: str = ""
 

@@ -35,7 +35,7 @@ from mesh.client.answers import (
 from mesh.client.faults import CannotConnect, OutcomeUnknown, PeerFailed
 from mesh.client.fork_answers import EndedWriter, EndPage, EndPreview, Fork, ForkPage
 from mesh.client.link import Dialling, Link, LinkLost, run_link
-from mesh.client.transaction_answers import Intent, Transaction
+from mesh.client.transaction_answers import Intent, ReceiptState, ReceiptStates, Transaction
 from mesh.client.watch import Watch
 from mesh.errors import UsageError
 from mesh.runtime.rows import Health, MemberRow, Receipt, Why
@@ -45,7 +45,7 @@ READS = (
     *("records.get", "records.list", "records.history", "records.blame", "records.show_at", "records.diff"),
     "records.prove",
     *("held.list", "held.retry", "void.list"),  # A retry only judges again: asked twice it does the same.
-    *("policies.list", "policies.explain", "transactions.show", "intents.show"),
+    *("policies.list", "policies.explain", "transactions.show", "intents.show", "receipts.show"),
     *("ends.list", "ends.preview", "ends.add"),  # An end that is known already changes nothing.
     *("conflicts.list", "forks.list", "members.list", "members.why"),
     *("state.get", "state.list", "health.get", "watch.open"),
@@ -287,6 +287,10 @@ class MeshClient:
         """The batch of a dot, or of a receipt, and what is left of it. Raises NotFound."""
         return await self._get(Transaction, "transactions.show", batch=batch)
 
+    async def receipts(self, batches: Sequence[str], *, after: str = "") -> list[ReceiptState]:
+        """What became of batches, each by the `dot` or the `batch` of its receipt: whether an end has taken it, say."""
+        return (await self._get(ReceiptStates, "receipts.show", batches=batches, after=after)).items
+
     async def intent(self, intent: str) -> Intent:
         """What an undertaking has done so far, as far as the peer knows."""
         return await self._get(Intent, "intents.show", intent=intent)
@@ -385,3 +389,7 @@ class MeshClient:
     def watch(self, collection: str = "", *, prefix: str = "", kind: str = "records", resume: str = "") -> Watch:
         """Watch records, or with `kind` state or members; to be used as `async with … as events: async for event in events`."""
         return Watch(self, {"kind": kind, "collection": collection, "prefix": prefix}, resume)
+
+    def watch_receipts(self, batches: Sequence[str]) -> Watch:
+        """Watch what becomes of batches, each by the `dot` or the `batch` of its receipt."""
+        return Watch(self, {"kind": "receipts", "batches": list(batches)}, "")

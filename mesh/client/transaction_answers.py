@@ -5,6 +5,8 @@ Invariant: as in mesh/client/answers.py, what a newer peer says beyond it is pas
 
 from msgspec import Struct
 
+from mesh.client.answers import EndSaid
+
 
 class Replacement(Struct, frozen=True):
     """A change that took the place of another."""
@@ -45,6 +47,23 @@ class Transaction(Struct, frozen=True):
     intent: str = ""
     position: str = ""
     peer: str = ""
+    token: str = ""
+
+
+class ReceiptState(Struct, frozen=True):
+    """What became of a batch: "applied", "void", "held", "revoked" or "unknown"; `why` in words, `end` by whom it was revoked."""
+
+    batch: str
+    dot: str
+    state: str
+    why: str = ""
+    end: EndSaid | None = None
+
+
+class ReceiptStates(Struct, frozen=True):
+    """What became of some batches, in the order asked for."""
+
+    items: list[ReceiptState]
     token: str = ""
 
 

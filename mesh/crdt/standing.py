@@ -13,7 +13,7 @@ from mesh.crdt.apply import sibling_of
 from mesh.crdt.batch import Change, Kind, OpenBatch, decode_batch, hash_content, reread
 from mesh.crdt.branches import line_of
 from mesh.crdt.cell import Sibling, decode_cell
-from mesh.crdt.ends import read_ends
+from mesh.crdt.ends import End, read_ends
 from mesh.crdt.keys import batch_key, cell_key
 from mesh.crdt.lines import LineId, leaves_of, read_family
 from mesh.crdt.replica import Reader, Table
@@ -35,26 +35,43 @@ class Replacing(Struct, frozen=True):
 
 def read_batch(reader: Reader, dot: Dot) -> OpenBatch | None:
     """The batch of a dot; None where it is not here. Without a mark it is any one of that writer and number."""
-    if dot.mark and (revoked := _revoked(reader, dot)) is not None:
+    if dot.mark and (revoked := revoked_row(reader, dot)) is not None:
         return _open(revoked)
     row = reader.get(Table.BATCHES, batch_key(line_of(reader, dot), dot.number)) if 1 <= dot.number < 2**63 else None
-    row = row or _revoked(reader, dot)
+    row = row or revoked_row(reader, dot)
     return _open(row) if row is not None else None
 
 
-def _revoked(reader: Reader, dot: Dot) -> bytes | None:
-    """The row of a batch that an end took."""
+def revoked_row(reader: Reader, dot: Dot) -> bytes | None:
+    """The row of a batch that an end took; None where none did."""
     if not 1 <= dot.number < 2**63:
         return None
     found = next(reader.scan(Table.ENDED, dot.writer + dot.number.to_bytes(8, "big") + dot.mark), None)
     return found[1] if found is not None else None
 
 
-def revoked_by(reader: Reader, opened: OpenBatch) -> str | None:
-    """Who took a batch back, and why; None where nobody did."""
-    dot = opened.dot(0)
-    end = read_ends(reader).beyond(dot.writer, dot.number) if _revoked(reader, dot) is not None else None
-    return f"ended by {end.author}: {end.reason}" if end is not None else None
+def end_of(reader: Reader, opened: OpenBatch) -> End | None:
+    """The end that took a batch: of several on its chain the lowest. None where none did."""
+    content = opened.content
+    if revoked_row(reader, opened.dot(0)) is None:
+        return None
+    ends = read_ends(reader)
+    beyond = [end for end in ends.of(content.writer) if end.number < content.number]
+    if len(beyond) <= 1:
+        return beyond[0] if beyond else None
+    found: End | None = None
+    at: OpenBatch | None = opened
+    while at is not None:  # Ends of several branches: which one stands before this batch only its chain tells.
+        found = ends.bars(at) or found
+        before = Dot(content.writer, at.content.number - 1, 0, at.content.previous[:8])
+        row = revoked_row(reader, before)
+        at = _open(row) if row is not None else None
+    return found
+
+
+def said_of(end: End) -> str:
+    """Who ended a writer, and why, in words."""
+    return f"ended by {end.author}: {end.reason}"
 
 
 def place_of(reader: Reader, opened: OpenBatch) -> BatchPlace:
@@ -92,7 +109,7 @@ def is_live(reader: Reader, change: Change, dot: Dot) -> bool:
 
 def standing_of(reader: Reader, opened: OpenBatch) -> BatchStanding:
     """What is left of a whole batch."""
-    if _revoked(reader, opened.dot(0)) is not None:
+    if revoked_row(reader, opened.dot(0)) is not None:
         return "revoked"
     fate, _ = fate_of(reader, place_of(reader, opened), opened.content.writer)
     if fate != "applied":

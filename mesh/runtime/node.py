@@ -20,7 +20,7 @@ from mesh.crdt.token import decode_token, encode_token
 from mesh.effects import Composed, NotComposed
 from mesh.errors import StorageError
 from mesh.events import Publish
-from mesh.ids import Address, NodeId, WriterId
+from mesh.ids import Address, Dot, Head, NodeId, WriterId
 from mesh.records import Operation, Submit
 from mesh.runtime.announcer import EVERYTHING, Announcement, Announcer, Kinds
 from mesh.runtime.answers import Answers
@@ -97,8 +97,7 @@ class Node:
                 case NotComposed(_, error):
                     raise error
                 case Composed(_, head):
-                    batch = f"{head.writer.hex()}.{head.number}" if head is not None else None
-                    return Receipt(batch, self.token(), changed=head is not None)
+                    return _receipt(head, self.token())
         raise StorageError(
             f"the disk did not answer within {WRITE_TIMEOUT_S:g} s; whether the write was stored is not known"
         )
@@ -207,3 +206,11 @@ class Node:
     def owner_name(self, node: NodeId) -> str:
         """What people call a node."""
         return owner_name(self.loop.peer, node)
+
+
+def _receipt(head: Head | None, token: str) -> Receipt:
+    """The receipt for a batch; for None nothing had to change."""
+    if head is None:
+        return Receipt(None, token, changed=False)
+    first = Dot(head.writer, head.number, 0, head.hash[:8])
+    return Receipt(f"{head.writer.hex()}.{head.number}", token, changed=True, dot=str(first))

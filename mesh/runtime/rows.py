@@ -114,8 +114,12 @@ class Health(Struct, frozen=True):
 
 
 class Receipt(Struct, frozen=True):
-    """A write's answer: durable at this peer. `batch` is writer.number, or None where nothing had to change."""
+    """A write's answer: durable at this peer. `batch` is writer.number, or None where nothing had to change.
+
+    `dot` is that of its first change: it means this very batch also where its writer forks.
+    """
 
     batch: str | None
     token: str
     changed: bool
+    dot: str | None = None

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from mesh.errors import Refused
+from mesh.ids import RecordId
+from mesh.records import PutRecord
 from tests.api.serving import attended
 from tests.cli.test_main import Shell
 from tests.runtime.meshes import make_folders, put, running, until
@@ -21,7 +23,8 @@ async def test_what_a_node_wrote_is_taken_back_everywhere(tmp_path: Path, capsys
         await until(lambda: ada.health().fingerprint == bob.health().fingerprint)
         kept = ada.health().fingerprint
         await put(bob, "x", 2)
-        await put(bob, "y", 2)
+        record = PutRecord(RecordId("variable", "y"), {"value": 2})
+        receipt = await bob.submit((record,), "kim", {})
         await until(lambda: ada.health().token == bob.health().token)
         order = ("end", "bob", "--reason", "its key was stolen", "--mesh", str(tmp_path / "mesh"), "--author", "eva")
         table, said = await mesh(*order, code=1)
@@ -30,12 +33,17 @@ async def test_what_a_node_wrote_is_taken_back_everywhere(tmp_path: Path, capsys
             True,
         )
         assert ada.health().fingerprint != kept
+        assert "applied" in (await mesh("receipt", str(receipt.dot)))[0]
         _, said = await mesh(*order, "--yes")
         assert "2 batches of 1 writers are taken back" in said
         assert ada.health().fingerprint == kept
         await until(lambda: bob.health().fingerprint == kept)
         with pytest.raises(Refused, match="eva has ended this node's writes behind batch 0: its key was stolen"):
             await put(bob, "z", 3)
+        table, _ = await mesh("receipt", str(receipt.dot), str(receipt.batch), code=1)
+        assert (table.count("revoked"), table.count("eva"), table.count("its key was stolen")) == (2, 2, 2)
+        table, said = await mesh("blame", "variable", "x")
+        assert ("taken back by an end" in said, "by eva at" in table) == (True, True)
         table, said = await mesh("ends")
         assert ("bob" in table, "stolen" in table, said) == (True, True, "1 ends\n")
         changes = json.loads((await mesh("history", "variable", "x", "--json"))[0])["items"]

@@ -1,22 +1,33 @@
 """A batch of which a part was overwritten says so, and by whom."""
 
-from hypothesis import given, settings
+from random import Random
 
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mesh.crdt.batch import open_batch
 from mesh.crdt.compose import Bury, Clear, Put, Restore
+from mesh.crdt.ends import open_end
 from mesh.crdt.history import scan_log
 from mesh.crdt.standing import (
     Replacing,
     Standings,
+    end_of,
     followers_of,
     is_live,
     read_batch,
     replacing_in,
+    revoked_row,
     standing_of,
 )
 from mesh.ids import Dot, Head, RecordId
+from tests.crdt.admin import ADMIN
+from tests.crdt.forests import forest
 from tests.crdt.histories import histories
-from tests.crdt.site import NOON, Pen, Site, exchange, live_dots, put
+from tests.crdt.site import MESH, NOON, Pen, Site, exchange, live_dots, put
+from tests.crdt.test_ending import bring, end_behind
 
+laws = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 X, Y = RecordId("note", "x"), RecordId("note", "y")
 
 
@@ -91,3 +102,25 @@ def test_a_change_lives_exactly_as_long_as_nothing_replaced_it(sites: list[Site]
         assert gone.isdisjoint(live)
         dead = [i for i, c in enumerate(opened.content.changes) if not is_live(site.disk, c, opened.dot(i))]
         assert {opened.dot(index) for index in dead} <= gone
+
+
+@laws
+@given(st.integers(0, 2**32), st.integers(1, 20), st.integers(1, 4))
+def test_the_end_that_is_named_took_the_batch_by_itself(seed: int, size: int, count: int) -> None:
+    rng = Random(seed)
+    batches = forest(seed, size)
+    if not batches:
+        return
+    ends = {end.content: end for end in (end_behind(open_batch(rng.choice(batches), MESH), rng) for _ in range(count))}
+    all_ended, alone = Site("a"), {content: Site("b") for content in ends}
+    for site in (all_ended, *alone.values()):
+        site.merge(*batches)
+    for content, end in ends.items():
+        bring(all_ended, end)
+        bring(alone[content], end)
+    by = {open_end(end, MESH, ADMIN): alone[content] for content, end in ends.items()}
+    for opened in (open_batch(batch, MESH) for batch in batches):
+        named = end_of(all_ended.disk, opened)
+        taken = revoked_row(all_ended.disk, opened.dot(0)) is not None
+        assert (named is not None) == taken
+        assert named is None or revoked_row(by[named].disk, opened.dot(0)) is not None
