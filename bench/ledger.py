@@ -2,13 +2,15 @@
 
 import secrets
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from statistics import quantiles
 from time import thread_time
 
 import lmdb
+import trio
 from msgspec import Struct
 
 from bench.measure import Measure, at_least, at_most, median_of, seconds
@@ -23,13 +25,17 @@ from mesh.crdt.refold import Refold
 from mesh.crdt.replica import MemoryReplica, Replica, Table
 from mesh.crdt.scrub import GROUP_BUCKETS
 from mesh.crdt.view import read_record
+from mesh.errors import StorageError
 from mesh.ids import MeshId, NodeId, RecordId
 from mesh.runtime.identity import Identity, create_mesh, create_node
+from mesh.runtime.interpreter import spare_the_loop
 from mesh.runtime.trust import KeyTrust
 from mesh.storage.environment import LEDGER_TABLES, LmdbReplica
+from mesh.storage.writer import Writer
 
 NOW = 1_800_000_000.0
-GROUP = 64  # Batches in one message, and so in one transaction.
+GROUP = 64  # Batches in one message.
+WINDOW = 3  # Messages under way to the disk, as when a node catches up (mesh/gossip/incoming.py).
 REOPENED_FIELDS = 100_000
 VALUE = "a value of 24 bytes long"
 
@@ -81,33 +87,47 @@ def _put(number: int) -> Put:
     return Put(RecordId("unit", f"BENCH/GROUP/UNIT{record:06}"), f"attribute{field:02}", VALUE)
 
 
-def take_in(source: Source, replica: MemoryReplica | LmdbReplica, threads: int | None = None) -> Ledger:
-    """A new replica takes in all batches, a message at a time, each stored before it counts.
+def take_in(source: Source, path: Path, threads: int | None = None) -> float:
+    """A new replica at `path` takes in all batches as a node does. Returns the seconds until the last is stored and counts.
 
     `threads` check signatures; None: as many as a node uses on this machine.
     """
-    trust = KeyTrust(source.identity, threads)
-    certificate = source.identity.certificate_der
+    spare_the_loop()
+    return trio.run(_take_in, source, open_at(path, source), KeyTrust(source.identity, threads))
+
+
+def open_at(path: Path, source: Source) -> LmdbReplica:
+    """A ledger's file at `path`."""
+    return LmdbReplica.open(path, LEDGER_TABLES, mesh=source.mesh, durable=True)
+
+
+async def _take_in(source: Source, replica: LmdbReplica, trust: KeyTrust) -> float:
+    """A message at a time, while the writer thread stores what came before: at most WINDOW messages wait for the disk."""
+    certificate, batches, room = source.identity.certificate_der, iter(source.batches), trio.Semaphore(WINDOW)
     ledger = Ledger(source.mesh, trust, replica, certificate, secrets.token_bytes)
-    batches = iter(source.batches)
+
+    def on_done(tickets: Sequence[int], error: StorageError | None) -> None:
+        assert error is None, error
+        ledger.handle(Stored(tickets[-1]), NOW)
+        for _ in tickets:
+            room.release()
+
+    writer = Writer(replica, on_done)
+    begin = time.perf_counter()
     while group := tuple(islice(batches, GROUP)):
+        await room.acquire()
         for effect in ledger.handle(Merge(NodeId(bytes(16)), group, (certificate,)), NOW):
             assert isinstance(effect, Store), effect
-            replica.write(effect.writes)
-            ledger.handle(Stored(effect.ticket), NOW)
-    return ledger
-
-
-def _fresh(place: Path, source: Source) -> LmdbReplica:
-    return LmdbReplica.open(place / secrets.token_hex(4), LEDGER_TABLES, mesh=source.mesh, durable=True)
+            writer.submit(effect.ticket, effect.writes)
+    for _ in range(WINDOW):
+        await room.acquire()
+    took = time.perf_counter() - begin
+    await writer.aclose()
+    return took
 
 
 def _take_in_s(source: Source, place: Path, threads: int | None = None) -> float:
-    replica = _fresh(place, source)
-    try:
-        return seconds(lambda: take_in(source, replica, threads))
-    finally:
-        replica.close()
+    return take_in(source, place / secrets.token_hex(4), threads)
 
 
 def _verify_s(source: Source) -> float:
@@ -160,8 +180,9 @@ def _bare_puts_s(source: Source, place: Path) -> float:
 
 
 def _one_replica(source: Source, place: Path) -> Iterator[Measure]:
-    replica = _fresh(place, source)
-    take_in(source, replica)
+    path = place / secrets.token_hex(4)
+    take_in(source, path)
+    replica = open_at(path, source)
     yield _read_record(replica)
     yield _scrub(replica, source)
     replica.close()
@@ -169,10 +190,9 @@ def _one_replica(source: Source, place: Path) -> Iterator[Measure]:
 
 
 def _reopen(source: Source, place: Path) -> Iterator[Measure]:
-    replica = _fresh(place, source)
-    take_in(source, replica)
-    replica.close()
-    yield from reopenings(replica.path, place / "a", _put(0).record, 64 * len(source.batches))
+    path = place / secrets.token_hex(4)
+    take_in(source, path)
+    yield from reopenings(path, place / "a", _put(0).record, 64 * len(source.batches))
 
 
 def _read_record(replica: Replica) -> Measure:

@@ -11,11 +11,10 @@ import msgspec
 from msgspec import Struct
 
 from bench.ledger import Source, take_in, write_batches
-from bench.measure import Measure, at_most, seconds
+from bench.measure import Measure, at_most
 from bench.member import Told
 from bench.two_peers import Member, Shelf, batches_of, bytes_of, reconcile
 from mesh.runtime.identity import create_mesh, create_node
-from mesh.storage.environment import LEDGER_TABLES, LmdbReplica
 
 BATCHES = 100_000
 WRITERS = 200
@@ -68,9 +67,7 @@ def _joiner(place: Path) -> Iterator[Measure]:
     create_mesh(place / "mesh", "bench")
     identity = create_node(place / "server", "server", place / "mesh")
     source = Source(identity, write_batches(identity, -(-FIELDS // CHANGES), CHANGES))
-    replica = LmdbReplica.open(place / "server" / "data" / "ledger", LEDGER_TABLES, mesh=source.mesh, durable=True)
-    take_in(source, replica)
-    replica.close()
+    take_in(source, place / "server" / "data" / "ledger")
     runs = [_join(place, source, f"joiner{number}") for number in range(RUNS)]
     ratio = median(run.joiner.took_s / run.alone_s for run in runs)
     about: dict[str, float | int | str] = {"fields": FIELDS, "took_s": round(median(r.joiner.took_s for r in runs), 2)}
@@ -99,7 +96,7 @@ def _p99(slices: list[float]) -> float:
 
 def _join(place: Path, source: Source, name: str) -> Joined:
     create_node(place / name, name, place / "mesh")
-    alone_s = seconds(lambda: _take_in_alone(place / f"{name} alone", source))
+    alone_s = take_in(source, place / f"{name} alone")
     with _member(place / "server") as server, _member(place / name, _line(server)) as joiner:
         _line(joiner)
         told_joiner = _ask(joiner, len(source.batches))
@@ -107,12 +104,6 @@ def _join(place: Path, source: Source, name: str) -> Joined:
         _end(joiner)
         _end(server)
     return Joined(alone_s, told_joiner, told_server)
-
-
-def _take_in_alone(path: Path, source: Source) -> None:
-    replica = LmdbReplica.open(path, LEDGER_TABLES, mesh=source.mesh, durable=True)
-    take_in(source, replica)
-    replica.close()
 
 
 def _member(folder: Path, *seeds: str) -> "subprocess.Popen[str]":

@@ -11,7 +11,7 @@ from msgspec import Struct
 from mesh.crdt.batch import Change, Kind, OpenBatch
 from mesh.crdt.cell import Cell, Sibling, decode_cell, encode_alone, encode_cell, ranked
 from mesh.crdt.fates import Applied
-from mesh.crdt.fingerprint import bucket_of, salted, weigh
+from mesh.crdt.fingerprint import salted, weigh
 from mesh.crdt.replica import Rows
 from mesh.ids import Dot, MeshId
 
@@ -22,36 +22,36 @@ FRESH = (Kind.PUT, Kind.CLEAR)  # On an empty cell they leave just themselves, w
 
 
 class Outcome(Struct, frozen=True):
-    """The cells that a batch leaves behind, and by how much it moves which buckets of the fingerprint."""
+    """The cells that a batch leaves behind, and by how much each of them, in their order, moves its bucket of the fingerprint."""
 
     cells: Rows
-    shifts: dict[int, int]
+    weights: list[int]
 
 
 def apply_batch(mesh: MeshId, opened: OpenBatch, applied: Applied, precedes: Precedes | None = None) -> Outcome:
     """Carry out the changes of a batch on the cells that its verdict was made on."""
     content, before = opened.content, applied.rows
     writer, number, mark, stamp, author = content.writer, content.number, opened.hash[:8], content.stamp, content.author
-    unseen = salted(mesh)
+    unseen, as_number = salted(mesh).copy, int.from_bytes
     cells: Rows = {}
-    shifts: dict[int, int] = {}
+    weights: list[int] = []
     for index, key in enumerate(applied.keys):
         change = content.changes[index]
-        if (
-            key not in before and change.kind in FRESH
-        ):  # As in every bulk load, so without a detour: `weigh`, spelled out.
-            cells[key] = row = encode_alone((writer, number, index, mark), stamp, author, change.kind, change.value)
-            hashed = unseen.copy()
-            hashed.update(row + key)
-            by = int.from_bytes(hashed.digest(), "big")
+        if key not in before and change.kind in FRESH:
+            # As in every bulk load, so without a detour: `encode_cell` and `weigh`, spelled out.
+            cells[key] = row = encode_alone(
+                (((writer, number, index, mark), stamp, author, change.kind, change.value, ()),)
+            )
+            hashed = unseen()
+            hashed.update(row)
+            hashed.update(key)
+            weights.append(as_number(hashed.digest(), "big"))
         else:
             before_it = decode_cell(before.get(key))
             after = change_cell(before_it, change, sibling_of(opened, index), precedes)
             cells[key] = encode_cell(after) if after else None
-            by = weight_of_change(mesh, key, before_it, after)
-        bucket = bucket_of(key)
-        shifts[bucket] = shifts.get(bucket, 0) + by
-    return Outcome(cells, shifts)
+            weights.append(weight_of_change(mesh, key, before_it, after))
+    return Outcome(cells, weights)
 
 
 def sibling_of(opened: OpenBatch, index: int) -> Sibling:

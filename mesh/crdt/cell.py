@@ -3,7 +3,7 @@
 Invariant: siblings are ordered by (stamp, batch hash mark, dot), newest last, and no two have the same dot.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 from msgspec import Struct
@@ -25,18 +25,19 @@ class Sibling(Struct, frozen=True, array_like=True, gc=False):
 
 Cell = tuple[Sibling, ...]
 
+Alone = tuple[tuple[tuple[WriterId, int, int, bytes], int, str, Kind, bytes, tuple[Dot, ...]]]
+"""A cell with one sibling, as plain tuples: its dot, stamp, author, kind, value and `over`."""
+
 _encode = msgspec.msgpack.Encoder().encode
+encode_alone: Callable[[Alone], bytes] = (
+    _encode  # As `encode_cell`, without making the sibling: most fields are written once.
+)
 _decode = msgspec.msgpack.Decoder(tuple[Sibling, ...]).decode
 
 
 def encode_cell(cell: Cell) -> bytes:
     """A cell as one row of CELLS."""
     return _encode(cell)
-
-
-def encode_alone(dot: tuple[WriterId, int, int, bytes], stamp: int, author: str, kind: Kind, value: bytes) -> bytes:
-    """The row of a cell with this one sibling, without making the sibling: most fields are written once."""
-    return _encode(((dot, stamp, author, kind, value, ()),))
 
 
 def decode_cell(row: bytes | None) -> Cell:

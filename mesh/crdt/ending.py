@@ -16,7 +16,6 @@ from mesh.crdt.cell import decode_cell, encode_cell
 from mesh.crdt.effects import Emit, Fact
 from mesh.crdt.ends import End
 from mesh.crdt.fates import Void, judge, keys_of
-from mesh.crdt.fingerprint import bucket_of
 from mesh.crdt.keys import batch_key, cell_key, number_of
 from mesh.crdt.lines import Branch, Context, Line, LineId
 from mesh.crdt.refold import LiveCell
@@ -65,7 +64,7 @@ class Bench(Protocol):
         """Forget a line."""
         ...
 
-    def shift(self, bucket: int, by: int) -> None:
+    def shift(self, cell_key: bytes, by: int) -> None:
         """Move a bucket of the fingerprint."""
         ...
 
@@ -236,7 +235,7 @@ def refold_cells(bench: Bench, keys: Iterable[bytes]) -> int:
         if after != before:
             moved += 1
             bench.put(Write(Table.CELLS, key, encode_cell(after) if after else None))
-            bench.shift(bucket_of(key), weight_of_change(bench.mesh, key, before, after))
+            bench.shift(key, weight_of_change(bench.mesh, key, before, after))
     return moved
 
 

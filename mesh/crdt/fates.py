@@ -107,7 +107,11 @@ def keys_of(changes: tuple[Change, ...]) -> list[bytes] | str:
             if fault := record_fault(record):
                 return fault
         field = change.field.encode()
-        if fault := _change_fault(change, field):
+        if change.kind is _PUT and 0 < len(field) <= FIELD_BYTES_MAX and 0 not in field:  # As nearly all are.
+            fault = value_fault(change.value)
+        else:
+            fault = _change_fault(change, field)
+        if fault:
             return fault
         keys.append(prefix + field)
     return keys if len(set(keys)) == len(keys) else _twice(changes, keys)
@@ -132,8 +136,6 @@ def _change_fault(change: Change, field: bytes) -> str | None:
     if len(field) > FIELD_BYTES_MAX or 0 in field:
         return field_fault(field)
     kind = change.kind
-    if kind is _PUT and field:
-        return value_fault(change.value)
     if (kind in (Kind.BURY, Kind.RESTORE)) != (not field):
         return "bury and restore speak of a record, put and clear of a field"
     return "only a put has a value" if change.value else None

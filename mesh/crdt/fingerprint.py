@@ -44,6 +44,13 @@ def shift(bucket: bytes | None, by: int) -> bytes:
     return ((int.from_bytes(bucket or b"", "big") + by) % _MODULUS).to_bytes(32, "big")
 
 
+def add_weights(sums: dict[int, int], cell_keys: Iterable[bytes], weights: Iterable[int]) -> None:
+    """Add what cells weigh to the sums of their buckets, which may become negative."""
+    for key, weight in zip(cell_keys, weights, strict=True):
+        bucket = crc32(key) & 0xFF  # `bucket_of`, spelled out.
+        sums[bucket] = sums.get(bucket, 0) + weight
+
+
 def read_fingerprint(reader: Reader) -> str:
     """The whole fingerprint as 32 hexadecimal digits: a hash over all buckets that are not empty."""
     return _hash(reader.scan(Table.BUCKETS)).hex()[:32]

@@ -16,7 +16,7 @@ from mesh.crdt.effects import Emit
 from mesh.crdt.ending import apply_end, assume, correct
 from mesh.crdt.ends import SignedEnd, end_write, open_end
 from mesh.crdt.fates import Applied, Held, Verdict, Void, judge
-from mesh.crdt.fingerprint import shift
+from mesh.crdt.fingerprint import add_weights, shift
 from mesh.crdt.keys import batch_key
 from mesh.crdt.lines import Branch, Context, Line, LineId, drop_write, line_write
 from mesh.crdt.names import name_writes
@@ -335,8 +335,7 @@ class Fold:
         except Exception as error:  # One batch that we cannot digest may hold up its writer; it may not stop a peer.
             return Held(f"applying it failed: {type(error).__name__}: {error}")
         self._place.overlay.put_all(self._ticket, Table.CELLS, outcome.cells)
-        for bucket, by in outcome.shifts.items():
-            self.shift(bucket, by)
+        add_weights(self._shifts, outcome.cells, outcome.weights)
         return verdict
 
     def _would_hold(self, opened: OpenBatch, line: Line) -> bool:
@@ -372,9 +371,9 @@ class Fold:
             self.put(Write(Table.FATES, key, row))
         self.news.append(about_batch(f"ledger.{fate}", opened, reason))
 
-    def shift(self, bucket: int, by: int) -> None:
-        """Move one bucket of the fingerprint."""
-        self._shifts[bucket] = self._shifts.get(bucket, 0) + by
+    def shift(self, cell_key: bytes, by: int) -> None:
+        """Move the bucket of one cell."""
+        add_weights(self._shifts, (cell_key,), (by,))
 
     def move(self, line: Line) -> None:
         """Replace what is known of one line."""

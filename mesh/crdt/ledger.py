@@ -288,6 +288,7 @@ class Ledger:
         if ticket not in self._pending:  # It was dropped: an earlier ticket failed.
             return []
         done = [self._settled(stored) for stored in list(self._pending) if stored <= ticket]
+        self._overlay.stored(ticket)
         said: list[LedgerEffect] = [emitted for pending in done for emitted in pending.fold.news]
         for source, group in groupby(done, key=lambda pending: pending.source):
             if stocked := tuple(opened for pending in group for opened in pending.fold.stocked):
@@ -303,10 +304,8 @@ class Ledger:
 
     def _settled(self, ticket: int) -> _Pending:
         pending = self._pending.pop(ticket)
-        for write in self._overlay.writes(ticket):
-            if write.table is Table.BUCKETS:
-                self.fingerprint.move(write.key, write.value)
-        self._overlay.stored(ticket)
+        for bucket, row in self._overlay.writes(ticket).tables.get(Table.BUCKETS, {}).items():
+            self.fingerprint.move(bucket, row)
         pending.fold.bring(self.durable)
         return pending
 

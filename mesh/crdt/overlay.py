@@ -16,9 +16,6 @@ class Overlay:
     def __init__(self, replica: Replica) -> None:
         self._replica = replica
         self._pending: dict[Table, Rows] = {table: {} for table in Table}
-        self._newest: dict[Table, dict[bytes, int]] = {
-            table: {} for table in Table
-        }  # Which ticket a pending row is of.
         self._tickets: dict[int, dict[Table, Rows]] = {}
         self._open: Reader | None = None
 
@@ -32,7 +29,6 @@ class Overlay:
         table, key, value = write.table, write.key, write.value
         self._tickets.setdefault(ticket, {}).setdefault(table, {})[key] = value
         self._pending[table][key] = value
-        self._newest[table][key] = ticket
 
     def put_all(self, ticket: int, table: Table, rows: Rows) -> None:
         """Lay `rows` of one table over the replica, as writes of `ticket`; None deletes."""
@@ -40,39 +36,32 @@ class Overlay:
             return
         self._tickets.setdefault(ticket, {}).setdefault(table, {}).update(rows)
         self._pending[table].update(rows)
-        self._newest[table].update(dict.fromkeys(rows, ticket))
 
     def writes(self, ticket: int) -> Writes:
         """All writes of `ticket`. Nothing may be put under it any more: what is returned is not a copy."""
         return Writes(self._tickets.get(ticket, {}))
 
     def stored(self, ticket: int) -> None:
-        """The disk has the writes of `ticket`."""
-        tables = self._tickets.pop(ticket, {})
-        if not self._tickets:
-            self.drop()
-            return
-        for table, rows in tables.items():
-            pending, newest = self._pending[table], self._newest[table]
-            for key in [key for key in rows if newest.get(key) == ticket]:
-                del pending[key], newest[key]
+        """The disk has the writes of `ticket`, and of every one before it."""
+        self._lay({number: tables for number, tables in self._tickets.items() if number > ticket})
 
     def drop(self) -> None:
         """Forget everything under way: the oldest ticket failed, and the rest builds on it."""
         self._tickets.clear()
         for table in Table:
             self._pending[table].clear()
-            self._newest[table].clear()
 
     def forget(self, ticket: int) -> None:
         """Take back the writes of the newest ticket, which nobody was asked to store."""
-        if self._tickets.pop(ticket, None) is None:
-            return
-        kept, self._tickets = self._tickets, {}
+        self._lay({number: tables for number, tables in self._tickets.items() if number != ticket})
+
+    def _lay(self, tickets: dict[int, dict[Table, Rows]]) -> None:
+        """Let just these tickets be under way. They are few, so this costs less than knowing of every row which ticket it is of."""
         self.drop()
-        for number, tables in kept.items():
+        self._tickets = tickets
+        for tables in tickets.values():
             for table, rows in tables.items():
-                self.put_all(number, table, rows)
+                self._pending[table].update(rows)
 
     @contextmanager
     def read(self) -> Iterator[Reader]:

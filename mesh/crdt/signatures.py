@@ -10,8 +10,11 @@ from mesh.crdt.batch import OpenBatch
 from mesh.crdt.lines import Context
 from mesh.crdt.replica import Reader, Table
 from mesh.errors import MalformedMessage
-from mesh.ids import CertificateHash, WriterId, short
+from mesh.ids import BatchHash, CertificateHash, WriterId, short
 from mesh.security.trust import Certificate, Signed, Trust
+
+_Claim = tuple[BatchHash, bytes, bytes]
+"""A batch, a signature and a public key. The hash says what was signed: it is of all of it, and short."""
 
 
 class Signatures:
@@ -19,12 +22,13 @@ class Signatures:
 
     def __init__(self, trust: Trust, context: Context, reader: Reader) -> None:
         self._trust, self._context, self._reader = trust, context, reader
-        self._checked: dict[Signed, bool] = {}
+        self._checked: dict[_Claim, bool] = {}
 
     def verify_ahead(self, batches: Sequence[OpenBatch]) -> None:
         """Check the signatures of those batches that may follow on the log, all at once."""
         lines = self._context.lines
         newest: dict[WriterId, int] = {}
+        names: list[_Claim] = []
         claims: list[Signed] = []
         for opened in batches:
             writer, line = opened.content.writer, lines.get(opened.content.writer)
@@ -33,8 +37,10 @@ class Signatures:
                 continue
             newest[writer] = opened.content.number
             with suppress(MalformedMessage):  # It is told when this batch has its turn.
-                claims.append(Signed(self.key_of(opened), opened.batch.signature, opened.batch.content))
-        self._checked.update(zip(claims, self._trust.verify_all(claims), strict=True))
+                key = self.key_of(opened)
+                names.append((opened.hash, opened.batch.signature, key))
+                claims.append(Signed(key, opened.batch.signature, opened.batch.content))
+        self._checked.update(zip(names, self._trust.verify_all(claims), strict=True))
 
     def key_of(self, opened: OpenBatch) -> bytes:
         """The public key of a batch's writer. Raises MalformedMessage where its certificate did not come."""
@@ -43,9 +49,9 @@ class Signatures:
 
     def holds(self, opened: OpenBatch, key: bytes) -> bool:
         """Whether the owner of `key` signed a batch."""
-        claim = Signed(key, opened.batch.signature, opened.batch.content)
-        verdict = self._checked.get(claim)
-        return self._trust.verify(claim.key, claim.signature, claim.content) if verdict is None else verdict
+        signature = opened.batch.signature
+        verdict = self._checked.get((opened.hash, signature, key))
+        return self._trust.verify(key, signature, opened.batch.content) if verdict is None else verdict
 
     def _certificate(self, wanted: CertificateHash) -> Certificate:
         raw = self._reader.get(Table.CERTIFICATES, wanted)

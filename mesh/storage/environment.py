@@ -90,14 +90,13 @@ class Snapshot:
 
 
 class Change:
-    """A write transaction under way. `size` is how many bytes it has written so far."""
+    """A write transaction under way."""
 
     def __init__(self, changing: "lmdb.Transaction[bytes]", tables: Tables) -> None:
         self._changing = changing
         self._databases, seals = tables
         assert seals is not None, "only a file of the present schema is written"
         self._seals = seals
-        self.size = 0
 
     def apply(self, writes: Iterable[Write]) -> None:
         """Add `writes`; the last one of a key wins. Raises lmdb.Error; the transaction is then lost as a whole."""
@@ -107,14 +106,12 @@ class Change:
     def _apply(self, table: Table, rows: Rows) -> None:
         """Write rows of one table in the order of their keys, which walks the tree once."""
         database = self._databases[table]
-        seal = self._seals.close
-        present = [(key, seal(table, key, value)) for key, value in sorted(rows.items()) if value is not None]
+        present = self._seals.close_all(table, rows)
         with self._changing.cursor(db=database) as cursor:
             cursor.putmulti(present)
         if len(present) < len(rows):
             for key in [key for key, value in rows.items() if value is None]:
                 self._changing.delete(key, db=database)
-        self.size += sum(map(len, rows)) + sum(len(row) for _, row in present)
 
 
 class LmdbReplica:

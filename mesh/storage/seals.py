@@ -7,14 +7,16 @@ against people: what people could forge is signed. It starts from the mesh, the 
 wandered to another place is found, too. LMDB 0.9 has no checks of its own, and those of LMDB 1.0 can't be reached from Python.
 """
 
+from struct import Struct
 from zlib import crc32
 
-from mesh.crdt.replica import Table
+from mesh.crdt.replica import Rows, Table
 from mesh.errors import DamagedRow
 from mesh.ids import MeshId
 
 SEAL_BYTES = 4
 _RESIDUE = 0x2144DF1C  # The CRC-32 of any bytes with their own CRC-32 behind them, lowest byte first.
+_check = Struct("<I").pack
 
 
 class Seals:
@@ -25,7 +27,16 @@ class Seals:
 
     def close(self, table: Table, key: bytes, value: bytes) -> bytes:
         """The row to store: `value` and its check."""
-        return value + crc32(value, crc32(key, self._starts[table])).to_bytes(SEAL_BYTES, "little")
+        return value + _check(crc32(value, crc32(key, self._starts[table])))
+
+    def close_all(self, table: Table, rows: Rows) -> list[tuple[bytes, bytes]]:
+        """`close` for all rows of a table that have a value, in the order of their keys."""
+        start, check, crc = self._starts[table], _check, crc32
+        return [
+            (key, value + check(crc(value, crc(key, start))))
+            for key, value in sorted(rows.items())
+            if value is not None
+        ]
 
     def open(self, table: Table, key: bytes, row: bytes) -> bytes:
         """The value in a stored row. Raises DamagedRow."""

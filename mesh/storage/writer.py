@@ -20,7 +20,7 @@ from typing import NamedTuple, TypeAlias
 
 import trio
 
-from mesh.crdt.replica import Table, Write
+from mesh.crdt.replica import Write, Writes, gathered
 from mesh.errors import StorageError
 from mesh.storage.environment import LmdbReplica
 
@@ -154,14 +154,13 @@ class Writer:
 
         Of several writes of one key only the last is put: tickets move the same lines and buckets again and again.
         """
-        latest = _by_key(first)
-        size = _size(first)
+        latest = Writes({})
+        size = _add(latest, first)
         while size < COMMIT_BYTES_MAX and len(tickets) < COMMIT_TICKETS_MAX and (job := self._poll()) is not None:
             tickets.append(job.ticket)
-            latest |= _by_key(job)
-            size += _size(job)
+            size += _add(latest, job)
         with self._replica.change() as change:
-            change.apply(latest.values())
+            change.apply(latest)
 
     def _poll(self) -> _Job | None:
         if not self._jobs:
@@ -203,12 +202,13 @@ class Writer:
         self._done(tickets, error)
 
 
-def _by_key(job: _Job) -> dict[tuple[Table, bytes], Write]:
-    return {(write.table, write.key): write for write in job.writes}
-
-
-def _size(job: _Job) -> int:
-    return sum(len(write.key) + len(write.value or b"") for write in job.writes)
+def _add(latest: Writes, job: _Job) -> int:
+    """Lay the writes of a job over those before it. Returns how many bytes it has."""
+    size = 0
+    for table, rows in gathered(job.writes).tables.items():
+        latest.tables.setdefault(table, {}).update(rows)
+        size += sum(map(len, rows)) + sum(map(len, filter(None, rows.values())))
+    return size
 
 
 def write_now(replica: LmdbReplica, writes: Iterable[Write]) -> None:

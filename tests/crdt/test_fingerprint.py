@@ -2,7 +2,7 @@
 
 from hypothesis import HealthCheck, given, settings
 
-from mesh.crdt.fingerprint import BUCKETS, SHORT_BYTES, Fingerprint, bucket_of, read_fingerprint, shift
+from mesh.crdt.fingerprint import BUCKETS, SHORT_BYTES, Fingerprint, add_weights, bucket_of, read_fingerprint, shift
 from mesh.crdt.replica import Table
 from tests.crdt.histories import histories
 from tests.crdt.site import Site, exchange
@@ -36,3 +36,9 @@ def test_a_moved_bucket_moves_the_fingerprint_and_its_own_sum_alone() -> None:
 
 def test_cells_spread_over_the_buckets() -> None:
     assert len({bucket_of(b"unit\0%d\0current" % n) for n in range(5_000)}) == BUCKETS
+
+
+def test_weights_go_to_the_buckets_of_their_cells() -> None:
+    sums = {bucket_of(b"one"): 5}
+    add_weights(sums, [b"one", b"two", b"one"], [1, 2, -9])
+    assert sums == {bucket_of(b"one"): -3, bucket_of(b"two"): 2}

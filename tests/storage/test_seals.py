@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mesh.crdt.damage import rows
-from mesh.crdt.replica import Table, Write
+from mesh.crdt.replica import Rows, Table, Write
 from mesh.errors import DamagedRow
 from mesh.ids import MeshId
 from mesh.storage.environment import LmdbReplica
@@ -31,6 +31,12 @@ def test_every_flipped_bit_of_a_row_or_its_key_is_found(key: bytes, value: bytes
     flipped[bit // 8] ^= 1 << bit % 8
     with pytest.raises(DamagedRow):
         SEALS.open(Table.CELLS, bytes(flipped[: len(key)]), bytes(flipped[len(key) :]))
+
+
+@given(st.dictionaries(keys, st.none() | st.binary(max_size=30), max_size=8))
+def test_rows_that_are_closed_together_are_those_closed_one_by_one(rows: Rows) -> None:
+    closed = [(key, SEALS.close(Table.CELLS, key, value)) for key, value in rows.items() if value is not None]
+    assert SEALS.close_all(Table.CELLS, rows) == sorted(closed)
 
 
 @given(keys, st.binary(max_size=300))
