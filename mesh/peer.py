@@ -25,6 +25,7 @@ from mesh.gossip.dissemination import Dissemination, MakeDissemination
 from mesh.gossip.ends import EndSharing
 from mesh.gossip.incoming import Merged, Progress
 from mesh.gossip.links import Links
+from mesh.gossip.members import NOBODY, Acquaintance
 from mesh.gossip.membership import Membership
 from mesh.gossip.posting import Forgotten, Posting, Rebooted
 from mesh.gossip.reconcile import Ask, Differs, OwnHead, Reconcile
@@ -106,6 +107,7 @@ class Origin(Struct, frozen=True):
     soft: Replica
     seeds: tuple[Address, ...] = ()
     config: Config = Config()
+    acquaintance: Acquaintance = NOBODY  # Members that are known from the beginning, without having been met.
     read_only: bool = False  # The ledger's disk takes no writes: what comes in is not merged, what is here is served.
 
 
@@ -124,9 +126,9 @@ class Peer:
         trust, gossip = origin.trust, origin.config.gossip
         own = trust.read_certificate(origin.certificate)
         self.trust = trust
-        claim = Claim(own.node, own.name, own.key, origin.address, origin.api, origin.boot, 0, Standing.ALIVE)
-        known = (*origin.seeds, *_read_book(origin.soft))
-        self.roster = Roster(claim, trust, now)
+        book = [] if origin.acquaintance.order else _read_book(origin.soft)  # Whom the roster knows is no stranger.
+        known = (*origin.seeds, *book)
+        self.roster = Roster(claim_of(origin), trust, now, origin.acquaintance)
         with origin.soft.read() as reader:
             self.boards = Boards(origin.mesh, reader)
         limits = origin.config.ledger
@@ -313,6 +315,12 @@ class Peer:
         self._membership.check()
         self.links.check()
         self.spread.check()
+
+
+def claim_of(origin: Origin) -> Claim:
+    """What a peer first says of itself."""
+    own = origin.trust.read_certificate(origin.certificate)
+    return Claim(own.node, own.name, own.key, origin.address, origin.api, origin.boot, 0, Standing.ALIVE)
 
 
 def _complaint(event: Event, error: MalformedMessage | StorageError) -> Effect:

@@ -112,6 +112,10 @@ class SoftDisk:
         self._undo: deque[tuple[float, Write]] = deque()
         self.replica = MemoryReplica()
 
+    def begin_with(self, rows: MemoryReplica) -> None:
+        """Hold these rows from the beginning; other disks may hold the same ones."""
+        self.replica = MemoryReplica(rows)
+
     def write(self, writes: tuple[Write, ...]) -> None:
         """Write without waiting for the disk."""
         now = self._world.now

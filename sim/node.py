@@ -29,9 +29,11 @@ from mesh.effects import (
     Visible,
 )
 from mesh.events import Connected, DialFailed, Disconnected, Tick
+from mesh.gossip.members import NOBODY, Acquaintance
 from mesh.gossip.membership import boot_write
 from mesh.ids import Address, Boot, MeshId
-from mesh.peer import Event, Origin, Peer
+from mesh.messages import SignedClaim
+from mesh.peer import Event, Origin, Peer, claim_of
 from sim.clock import made_clock
 from sim.disk import LedgerDisk, SoftDisk, copy_of
 from sim.metrics import Metrics
@@ -123,15 +125,39 @@ class Node:
         self._outgoing: dict[Address, list[Parcel]] = {}
         self._wake_at, self._woken_at, self._ticks = inf, -inf, 0
 
-    def start(self) -> None:
+    def start(self, acquaintance: Acquaintance = NOBODY) -> None:
         """Switch the machine on, with a boot above every one that its disk knows."""
         around, self.life = self._around, self.life + 1
-        rng = Random(f"{around.seed}/{self.name}/{self.life}")
+        rng = self._chance()
         now = around.world.now
         self.clock.restart()
-        boot = self._next_boot(rng)
-        seeds = tuple(Address(name_of(index), PORT) for index in range(around.scenario.start.seeds))
-        origin = Origin(
+        origin = self._origin(self._next_boot(rng), acquaintance)
+        self.peer = around.make_peer(origin, rng, rng.randbytes, self.clock.local(now))
+        self.up, self.powered, self.started_at = True, True, now
+        around.trace.note(now, self.name, f"starts, boot {origin.boot.count}")
+        around.metrics.started(self)
+        self._sleep()
+
+    def introduction(self) -> SignedClaim:
+        """What it will say of itself when it is switched on for the first time."""
+        assert self.life == 0, f"{self.name} was switched on before"
+        self.life = 1
+        boot = Boot(1, self._chance().getrandbits(64))
+        self.life = 0
+        body = msgspec.msgpack.encode(claim_of(self._origin(boot, NOBODY)))
+        return SignedClaim(body, self._trust.sign(body))
+
+    def befriend(self, book: MemoryReplica) -> None:
+        """Have the book of all members on its disk."""
+        self._soft.begin_with(book)
+
+    def _chance(self) -> Random:
+        """The chance of its present life."""
+        return Random(f"{self._around.seed}/{self.name}/{self.life}")
+
+    def _origin(self, boot: Boot, acquaintance: Acquaintance) -> Origin:
+        start = self._around.scenario.start
+        return Origin(
             mesh=MESH,
             certificate=certificate_for(self._identity),
             trust=self._trust,
@@ -140,14 +166,10 @@ class Node:
             boot=boot,
             ledger=self.disk.replica,
             soft=self._soft.replica,
-            seeds=seeds,
-            config=Config(around.scenario.gossip),
+            seeds=tuple(Address(name_of(index), PORT) for index in range(start.seeds)),
+            config=Config(self._around.scenario.gossip),
+            acquaintance=acquaintance,
         )
-        self.peer = around.make_peer(origin, rng, rng.randbytes, self.clock.local(now))
-        self.up, self.powered, self.started_at = True, True, now
-        around.trace.note(now, self.name, f"starts, boot {boot.count}")
-        around.metrics.started(self)
-        self._sleep()
 
     def _next_boot(self, rng: Random) -> Boot:
         row = self._soft.read_row(Table.META, BOOT)

@@ -9,7 +9,9 @@ from typing import TextIO
 
 import msgspec
 
+from mesh.gossip.members import NOBODY
 from mesh.peer import Peer
+from sim.acquainted import acquaint
 from sim.checks import Fates, Inspector, deep_differences, differences, fates_of
 from sim.faults import Faults
 from sim.journal import Journal
@@ -112,8 +114,9 @@ class SimulatedMesh:
 
     def _begin(self, seed: int, around: Surroundings) -> None:
         starts, scenario = Random(f"{seed}/starts"), self.scenario
+        known = acquaint(self.nodes) if scenario.start.known else NOBODY
         for node in self.nodes:
-            self.world.at(starts.random() * scenario.start.spread_s, Node.start, node)
+            self.world.at(0.0 if scenario.start.known else starts.random() * scenario.start.spread_s, node.start, known)
         quiet_at = scenario.seconds - scenario.workload.settle_s
         work = scenario.workload
         Authors(self.world, self.nodes, self.metrics.journal, work, Random(f"{seed}/authors")).begin(quiet_at)

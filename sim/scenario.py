@@ -20,10 +20,14 @@ from sim.quantities import ByteRate, Bytes, Count, Rate, Seconds, Share, Span
 
 
 class StartModel(Struct, frozen=True, forbid_unknown_fields=True):
-    """How the mesh begins: when nodes start, and how many of the first are everybody's seeds."""
+    """How the mesh begins: when nodes start, how many of the first are everybody's seeds, and whether all know each other."""
 
     spread_s: Annotated[Seconds, Meta(description="Nodes start within so long, evenly spread by lot.")] = 2.0
     seeds: Annotated[Count, Meta(description="So many nodes, the first, are everybody's seeds.")] = 3
+    known: Annotated[
+        bool,
+        Meta(description="All start at once and know each other, as after a long life: large meshes begin quickly."),
+    ] = False
 
 
 class NetworkModel(Struct, frozen=True, forbid_unknown_fields=True):

@@ -5,7 +5,7 @@ Invariant: time counts only while both are up, no cut runs between them and noth
 
 from collections.abc import Sequence
 
-from mesh.gossip.roster import Member
+from mesh.gossip.members import Member
 from mesh.ids import NodeId
 from sim.metrics import Metrics
 from sim.network import Network

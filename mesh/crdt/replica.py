@@ -3,7 +3,8 @@
 Invariant: a reader sees one committed state for as long as it is open; writes of one call become visible together.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+import heapq
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from enum import StrEnum
 from typing import Protocol
@@ -91,25 +92,43 @@ class Replica(Protocol):
 
 
 class MemoryReplica:
-    """A replica in memory. It is its own reader, because nothing writes to it while a synchronous caller reads."""
+    """A replica in memory. It is its own reader, because nothing writes to it while a synchronous caller reads.
 
-    def __init__(self) -> None:
-        self._tables: dict[Table, SortedDict[bytes, bytes]] = {table: SortedDict() for table in Table}
+    `base` are rows that it begins with and that it never changes: many replicas may share them.
+    """
+
+    def __init__(self, base: "MemoryReplica | None" = None) -> None:
+        self._base = base
+        self._tables: dict[Table, SortedDict[bytes, bytes]] = {}
+        self._hidden: dict[Table, set[bytes]] = {}  # Keys of the base that were deleted here.
 
     @contextmanager
     def read(self) -> Iterator[Reader]:
         yield self
 
     def get(self, table: Table, key: bytes) -> bytes | None:
-        value: bytes | None = self._tables[table].get(key)
-        return value
+        rows = self._tables.get(table)
+        value: bytes | None = rows.get(key) if rows is not None else None
+        if value is not None or self._base is None or key in self._hidden.get(table, ()):
+            return value
+        return self._base.get(table, key)
 
     def find(self, table: Table, keys: Collection[bytes]) -> dict[bytes, bytes]:
-        rows = self._tables[table]
-        return {key: rows[key] for key in keys if key in rows}
+        return {key: value for key in keys if (value := self.get(table, key)) is not None}
 
     def scan(self, table: Table, prefix: bytes = b"", after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-        rows = self._tables[table]
+        own = self._scan_own(table, prefix, after)
+        if self._base is None:
+            return own
+        rows: Mapping[bytes, bytes] = self._tables.get(table, {})
+        hidden = self._hidden.get(table, ())
+        below = (row for row in self._base.scan(table, prefix, after) if row[0] not in rows and row[0] not in hidden)
+        return heapq.merge(own, below)
+
+    def _scan_own(self, table: Table, prefix: bytes, after: bytes) -> Iterator[tuple[bytes, bytes]]:
+        rows = self._tables.get(table)
+        if rows is None:
+            return
         start = max(prefix, after)
         for key in rows.irange(start, inclusive=(after < prefix or not after, True)):
             if not key.startswith(prefix):
@@ -122,7 +141,15 @@ class MemoryReplica:
             assert 0 < len(write.key) <= KEY_BYTES_MAX, (
                 f"{write.table} has keys of 1 to {KEY_BYTES_MAX} bytes, like LMDB"
             )
+            rows = self._tables.get(write.table)
+            if rows is None:
+                rows = self._tables[write.table] = SortedDict()
             if write.value is None:
-                self._tables[write.table].pop(write.key, None)
+                rows.pop(write.key, None)
+                self._hide(write.table, write.key)
             else:
-                self._tables[write.table][write.key] = write.value
+                rows[write.key] = write.value
+
+    def _hide(self, table: Table, key: bytes) -> None:
+        if self._base is not None and self._base.get(table, key) is not None:
+            self._hidden.setdefault(table, set()).add(key)

@@ -74,6 +74,12 @@ class Sums:
         self._buckets: dict[int, int] = {}  # Only those that ever held something.
         self._total = 0
 
+    def copy(self) -> "Sums":
+        """Another set's sums, which begin with these."""
+        copy = Sums()
+        copy._buckets, copy._total = dict(self._buckets), self._total
+        return copy
+
     def add(self, key: bytes, weight: int) -> None:
         """Count an entry in; a negative weight counts it out again."""
         self._buckets[key[0]] = (self._buckets.get(key[0], 0) + weight) % _DIGEST_MODULUS

@@ -11,7 +11,8 @@ from mesh.config import GossipConfig
 from mesh.crdt.sums import Span, differing, grain_of
 from mesh.effects import GossipEffect, Send, Stream
 from mesh.events import Received
-from mesh.gossip.roster import MARK_BYTES, Roster
+from mesh.gossip.members import MARK_BYTES
+from mesh.gossip.roster import Roster
 from mesh.ids import Address, NodeId
 from mesh.messages import Message, RosterMarks, RosterPage, RosterSums, SignedClaim
 

@@ -1,6 +1,6 @@
 """The prober notices members that stop answering (SWIM §3.1, §4.3; Lifeguard).
 
-Invariant: one member is probed at a time in a shuffled round, so that each is probed once per round, and beside it at most
+Invariant: one member is probed at a time in a round by lot, so that each is probed once per round, and beside it at most
 `ERRANDS_MAX` suspects at once; every moment it waits for is in `deadline()`; no verdict is found while this process did not run or
 heard nobody.
 """
@@ -14,6 +14,7 @@ from mesh.gossip.evidence import Evidence
 from mesh.gossip.health import LocalHealth
 from mesh.gossip.relays import Relays
 from mesh.gossip.roster import Roster
+from mesh.gossip.rounds import Round
 from mesh.gossip.roundtrips import RoundTrips
 from mesh.gossip.suspicions import Suspicions
 from mesh.ids import NodeId
@@ -91,7 +92,7 @@ class Prober:
         self.evidence = Evidence()
         self._suspicions = Suspicions(config)
         self._relays = Relays(config)
-        self._round: list[NodeId] = []
+        self._round = Round(0, rng)
         self._urgent: list[NodeId] = []
         self._probing: Probing | None = None
         self._errands: dict[NodeId, Probing] = {}
@@ -274,13 +275,18 @@ class Prober:
             node = self._urgent.pop(0)
             if self._roster.takes_part(node):
                 return node
-        while self._round:
-            node = self._round.pop()
+        found = self._next_of_round()
+        if found is None:
+            self._round = Round(len(self._roster), self._rng)
+            found = self._next_of_round()
+        return found
+
+    def _next_of_round(self) -> NodeId | None:
+        while (place := self._round.step()) is not None:
+            node = self._roster.nth(place)
             if self._roster.takes_part(node):
                 return node
-        self._round = list(self._roster.others())
-        self._rng.shuffle(self._round)
-        return self._round.pop() if self._round else None
+        return None
 
     def _helpers(self, target: NodeId) -> tuple[NodeId, ...]:
         others = self._roster.others()
@@ -293,7 +299,6 @@ class Prober:
 
     def check(self) -> None:
         """Raise AssertionError where an invariant is broken."""
-        assert self._roster.me not in self._round
         assert self._probing is None or self._probing.target != self._roster.me
         assert len(self._errands) <= ERRANDS_MAX
         assert 0 <= self.health.score <= self._config.health_max

@@ -34,7 +34,7 @@ class Redial:
     def __init__(self, roster: Roster, config: GossipConfig, rng: Random, now: float) -> None:
         self._roster, self._config, self._rng = roster, config, rng
         self._tried: dict[Address, float] = {}
-        self._known: list[Address] = []
+        self._known: dict[Address, None] = {}
         self._met: dict[
             Address, NodeId
         ] = {}  # Who answered where we dialled: a seed may be a name or a forwarded port.
@@ -48,8 +48,8 @@ class Redial:
         """React to one event."""
         match event:
             case Known(at):
-                if at not in self._known and at != self._roster.own.claim.address:
-                    self._known.append(at)
+                if at != self._roster.own.claim.address:
+                    self._known[at] = None
                 return []
             case Connected(node, at, True):
                 self._tried[at] = now
@@ -78,9 +78,13 @@ class Redial:
 
     def absent(self) -> list[Address]:
         """Addresses at which nobody takes part at present, the longest untried first."""
-        present = {m.claim.address for m in self._roster.members() if m.reachable}
-        here = [self._roster.me, *self._roster.others()]
-        present.update(at for at, node in self._met.items() if node in here)
-        members = [m.claim.address for m in self._roster.members() if not m.reachable]
-        wanted = [at for at in dict.fromkeys((*self._known, *members)) if at not in present]
+        members = [member.claim.address for member in self._roster.absent()]
+        wanted = [at for at in dict.fromkeys((*self._known, *members)) if not self._is_met(at)]
         return sorted(wanted, key=lambda at: self._tried.get(at, float("-inf")))
+
+    def _is_met(self, at: Address) -> bool:
+        """Whether somebody takes part who listens there, or answered there."""
+        if at == self._roster.own.claim.address or self._roster.at(at):
+            return True
+        met = self._met.get(at)
+        return met is not None and (met == self._roster.me or self._roster.takes_part(met))

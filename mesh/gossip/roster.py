@@ -11,8 +11,9 @@ import msgspec
 from msgspec import Struct
 
 from mesh.crdt.effects import Emit
-from mesh.crdt.sums import Span, Sums, weigh
+from mesh.crdt.sums import Span, weigh
 from mesh.errors import MalformedMessage
+from mesh.gossip.members import NOBODY, Acquaintance, Member, Members
 from mesh.ids import Address, Boot, NodeId, short
 from mesh.messages import VOICES_MAX, Accusation, Claim, Newsflash, SignedClaim, Standing
 from mesh.security.trust import Trust, fingerprint
@@ -22,29 +23,7 @@ _decode_claim = msgspec.msgpack.Decoder(Claim).decode
 _FAULTS = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
 NUMBER_MAX = 2**62  # Boots and counters: one more than an accusation may name still fits a message.
-MARK_BYTES = 8
 OUTRANKED_MAX = 3  # An older life is outranked once; a stranger with our key answers again: people tell them apart.
-
-
-class Member(Struct):
-    """What is known of one member: its newest claim, how it stands, since when (seconds), and who says so."""
-
-    claim: Claim
-    signed: SignedClaim
-    standing: Standing
-    since: float
-    accusation: Accusation | None = None
-    weight: int = 0
-
-    @property
-    def mark(self) -> bytes:
-        """8 bytes of its (boot, counter) and standing: two that differ look equal once in 2^64."""
-        return (self.weight % (1 << 64)).to_bytes(MARK_BYTES, "big")
-
-    @property
-    def reachable(self) -> bool:
-        """Whether it takes part: a suspect does until the suspicion is confirmed."""
-        return self.standing in (Standing.ALIVE, Standing.SUSPECT)
 
 
 class Heard(Struct, frozen=True):
@@ -76,15 +55,13 @@ def read_claim(signed: SignedClaim, trust: Trust) -> Claim:
 class Roster:
     """All members ever heard of, this node among them."""
 
-    def __init__(self, claim: Claim, trust: Trust, now: float) -> None:
+    def __init__(self, claim: Claim, trust: Trust, now: float, base: Acquaintance = NOBODY) -> None:
+        """This node's roster; `base` are members that it knows from the beginning, alive as they claim."""
         self.me = claim.node
         self._trust = trust
-        self._members: dict[NodeId, Member] = {}
-        self._sums = Sums()
         self._outranked = 0
-        self._others: list[NodeId] = []
-        self._places: dict[NodeId, int] = {}  # Where in the list above each member stands.
-        self._set(Member(claim, self._sign(claim), claim.standing, now))
+        self._members = Members(claim.node, base)
+        self._put(claim, self._sign(claim), claim.standing, now)
 
     @property
     def own(self) -> Member:
@@ -94,7 +71,7 @@ class Roster:
     @property
     def digest(self) -> bytes:
         """16 bytes over every member's (boot, counter) and standing; a suspicion, which passes, does not count."""
-        return self._sums.digest
+        return self._members.sums.digest
 
     def get(self, node: NodeId) -> Member | None:
         """The entry of a member, if it was ever heard of."""
@@ -102,15 +79,26 @@ class Roster:
 
     def members(self) -> list[Member]:
         """Every entry, in the order in which they were heard of."""
-        return list(self._members.values())
+        return list(self._members)
 
-    def others(self) -> list[NodeId]:
-        """The members that take part, without this node, in no order that means anything. Do not change the list."""
-        return self._others
+    def others(self) -> Sequence[NodeId]:
+        """The members that take part, without this node, in no order that means anything; the list changes with them."""
+        return self._members.present
+
+    def absent(self) -> list[Member]:
+        """The members that take no part, this node aside."""
+        return [self._members[node] for node in self._members.absent]
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def nth(self, place: int) -> NodeId:
+        """The member heard of as number `place`, from 0 on; nobody's number ever changes."""
+        return self._members.nth(place)
 
     def takes_part(self, node: NodeId) -> bool:
         """Whether another member takes part."""
-        return node in self._places
+        return node in self._members.present
 
     def address(self, node: NodeId) -> Address | None:
         """Where a member can be reached."""
@@ -119,23 +107,23 @@ class Roster:
 
     def at(self, address: Address) -> list[NodeId]:
         """The members that take part and listen at `address`; more than one where an address is used twice."""
-        return [node for node in self._others if self._members[node].claim.address == address]
+        return self._members.at(address)
 
     def find(self, name: str) -> NodeId | None:
         """The member of that human name."""
-        return next((node for node, member in self._members.items() if member.claim.name == name), None)
+        return next(iter(self._members.named(name)), None)
 
     def sums(self, of: int) -> bytes:
         """What `of` buckets of members come to, 8 bytes each."""
-        return self._sums.coarse(of)
+        return self._members.sums.coarse(of)
 
     def within(self, span: Span) -> list[Member]:
         """The members in a span of identities."""
-        return [member for node, member in self._members.items() if span.covers(node)]
+        return [self._members[node] for node in self._members.nodes() if span.covers(node)]
 
     def page(self, nodes: Sequence[NodeId] | None = None) -> tuple[tuple[SignedClaim, ...], tuple[Accusation, ...]]:
         """What is known of some members or all, for a peer that may lack it."""
-        found = [self._members.get(node) for node in nodes] if nodes is not None else self._members.values()
+        found = [self._members.get(node) for node in nodes] if nodes is not None else self._members
         members = [member for member in found if member is not None]
         return tuple(m.signed for m in members), tuple(m.accusation for m in members if m.accusation is not None)
 
@@ -158,7 +146,7 @@ class Roster:
             return self._hear_own_name(claim, now)
         if member is not None and (claim.boot, claim.counter) <= (member.claim.boot, member.claim.counter):
             return Heard(answer=_held(member), answers=node)
-        self._set(Member(claim, signed, claim.standing, now))
+        self._put(claim, signed, claim.standing, now)
         return Heard(((node, signed),), self._tell_change(member, claim))
 
     def _tell_change(self, before: Member | None, claim: Claim) -> tuple[Emit, ...]:
@@ -172,9 +160,9 @@ class Roster:
             events.append(Emit("member.left" if claim.standing is Standing.LEFT else "member.alive", about))
         if before is not None and before.claim.boot != claim.boot:
             events.append(Emit("member.restarted", about))
-        namesakes = [m for m in self._members.values() if m.claim.name == claim.name and m.claim.node != claim.node]
-        if before is None and namesakes:
-            other = namesakes[0].claim
+        namesakes = [node for node in self._members.named(claim.name) if node != claim.node] if before is None else []
+        if namesakes:
+            other = self._members[namesakes[0]].claim
             events.append(
                 Emit(
                     "member.conflict", {**about, "reason": f"{short(other.node)} at {other.address} has the same name"}
@@ -215,7 +203,7 @@ class Roster:
     def _believe(self, member: Member, accusation: Accusation, now: float) -> Heard:
         name = {Standing.SUSPECT: "member.suspect"}.get(accusation.standing, "member.down")
         about = {"node": member.claim.node.hex(), "name": member.claim.name, "accuser": accusation.accuser.hex()}
-        self._set(Member(member.claim, member.signed, accusation.standing, now, accusation))
+        self._put(member.claim, member.signed, accusation.standing, now, accusation)
         return Heard(((accusation.node, accusation),), (Emit(name, {**about}),))
 
     def _join_voices(self, member: Member, before: Accusation, heard: Accusation) -> Heard:
@@ -223,8 +211,9 @@ class Roster:
         voices = tuple(sorted({*before.voices, *heard.voices}))[:VOICES_MAX]
         if voices == before.voices:
             return NOTHING
-        member.accusation = msgspec.structs.replace(before, voices=voices)
-        return Heard(((heard.node, member.accusation),))
+        joined = msgspec.structs.replace(before, voices=voices)
+        self._members.put(msgspec.structs.replace(member, accusation=joined))
+        return Heard(((heard.node, joined),))
 
     def accuse(self, node: NodeId, standing: Standing, now: float, voice: bool = True) -> Heard:
         """This node's own verdict on another member. `voice`: a suspicion that counts as a confirmation."""
@@ -260,40 +249,24 @@ class Roster:
 
     def restate(self, claim: Claim, now: float) -> tuple[tuple[NodeId, Newsflash], ...]:
         """Say something new of this node itself. Returns what to spread."""
-        self._set(Member(claim, self._sign(claim), claim.standing, now))
+        self._put(claim, self._sign(claim), claim.standing, now)
         return ((self.me, self.own.signed),)
 
     def _sign(self, claim: Claim) -> SignedClaim:
         body = _encode(claim)
         return SignedClaim(body, self._trust.sign(body))
 
-    def _set(self, member: Member) -> None:
-        before = self._members.get(member.claim.node)
-        member.weight = _weigh(member)
-        self._sums.add(member.claim.node, member.weight - (before.weight if before is not None else 0))
-        self._members[member.claim.node] = member
-        self._list(member)
-
-    def _list(self, member: Member) -> None:
-        """Keep the list of those who take part, in constant time."""
-        node, place = member.claim.node, self._places.get(member.claim.node)
-        if place is None and member.reachable and node != self.me:
-            self._places[node] = len(self._others)
-            self._others.append(node)
-        elif place is not None and not member.reachable:
-            last = self._others.pop()
-            del self._places[node]
-            if last != node:
-                self._others[place] = last
-                self._places[last] = place
+    def _put(
+        self, claim: Claim, signed: SignedClaim, standing: Standing, now: float, accusation: Accusation | None = None
+    ) -> None:
+        self._members.put(Member(claim, signed, standing, now, accusation, weight_of(claim, standing)))
 
     def check(self) -> None:
         """Raise AssertionError where an invariant is broken."""
         assert self.own.standing in (Standing.ALIVE, Standing.LEFT)
-        assert [self._places[node] for node in self._others] == list(range(len(self._places)))
-        assert all(self._members[node].reachable for node in self._others)
-        total = sum(map(_weigh, self._members.values())) % (1 << 128)
-        assert self._sums.digest == total.to_bytes(16, "big")
+        self._members.check()
+        total = sum(weight_of(member.claim, member.standing) for member in self._members) % (1 << 128)
+        assert self.digest == total.to_bytes(16, "big")
 
 
 def _in_bounds(said: Claim | Accusation, most: int) -> bool:
@@ -311,7 +284,7 @@ def _node_of(signed: SignedClaim) -> NodeId:
         raise MalformedMessage(f"a member's claim was expected: {error}") from None
 
 
-def _weigh(member: Member) -> int:
-    standing = Standing.ALIVE if member.standing is Standing.SUSPECT else member.standing
-    state = _encode((member.claim.node, member.claim.boot, member.claim.counter, standing))
-    return weigh(state)
+def weight_of(claim: Claim, standing: Standing) -> int:
+    """What a member adds to the sums of a roster."""
+    counted = Standing.ALIVE if standing is Standing.SUSPECT else standing
+    return weigh(_encode((claim.node, claim.boot, claim.counter, counted)))

@@ -9,7 +9,7 @@ import math
 from msgspec import Struct
 
 from mesh.config import GossipConfig
-from mesh.gossip.roster import Member
+from mesh.gossip.members import Member
 from mesh.ids import Boot, NodeId
 from mesh.messages import Standing
 

@@ -5,7 +5,7 @@ Invariant: an age is measured by this node's own clock alone, from the moment it
 
 from mesh.crdt.publisher import read_item
 from mesh.effects import Posted
-from mesh.gossip.roster import Member
+from mesh.gossip.members import Member
 from mesh.ids import NodeId, short
 from mesh.messages import Standing
 from mesh.peer import Peer

@@ -180,7 +180,7 @@ def test_a_forged_piece_is_told_and_takes_nothing_from_what_is_true() -> None:
     core = alone("bob")
     forged = sign(claim("cyd"), by="eve")
     effects = heard(core, Ping(7, QUIET, (signed("dan"), forged, signed("eve"))))
-    assert core.roster.others() == [node("bob"), node("dan")]
+    assert list(core.roster.others()) == [node("bob"), node("dan")]
     assert [effect.name for effect in effects if isinstance(effect, Emit)] == ["member.alive", "peer.malformed"]
     assert Ack in [type(effect.message) for effect in effects if isinstance(effect, Send)]
     assert [effect.writes[0].key for effect in effects if isinstance(effect, StoreLazily)] == [node("dan")]

@@ -54,7 +54,7 @@ def test_a_cut_and_a_crash_are_seen_and_mended() -> None:
     with pytest.raises(UsageError, match="node 1 is off"):
         mesh.peer(1)
     mesh.start(1)
-    assert mesh.peer(1).roster.others() == []
+    assert list(mesh.peer(1).roster.others()) == []
 
 
 def test_waiting_ends() -> None:
