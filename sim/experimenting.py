@@ -33,6 +33,7 @@ def run_experiment(
     seeds: int | None = None,
     workers: int | None = None,
     dask: str | None = None,
+    only: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     quick: Annotated[bool, Parameter(negative=())] = False,
     list_all: Annotated[bool, Parameter(name="--list", negative=())] = False,
 ) -> int:
@@ -52,6 +53,8 @@ def run_experiment(
         How many processes at once; without it, one per core.
     dask
         The address of a Dask scheduler whose workers do it instead, as tcp://HOST:8786.
+    only
+        Only points with this parameter, as nodes=64; may be given several times. The report is of all that is finished then.
     quick
         A small version that shows within seconds that all of it works, and measures nothing.
     list_all
@@ -66,15 +69,32 @@ def run_experiment(
     if min(1 if seeds is None else seeds, 1 if workers is None else workers) < 1:
         raise UsageError("--seeds and --workers: at least 1 was expected", field="seeds", todo="for example --seeds 5")
     experiment = find_experiment(name)
-    cells = experiment.cells(quick, seeds)
+    cells = selected(experiment.cells(quick, seeds), only)
     shelf = Shelf(out, name, provenance())
     finished, broken = finish(cells, shelf, (name, workers or os.cpu_count() or 1, dask), console)
     if broken:
         console.print(f"{len(broken)} of {len(cells)} cells BROKE; the others are kept", style="bold red", markup=False)
         return 1
-    write_account(out, name, experiment, quick, [finished[cell.name] for cell in cells])
-    _tell(experiment, Results([Measured(one.cell, one.outcome) for one in finished.values()]), out, console)
+    if only:
+        finished |= shelf.take(experiment.cells(quick, seeds))
+    told = [finished[cell.name] for cell in experiment.cells(quick, seeds) if cell.name in finished]
+    write_account(out, name, experiment, quick, told)
+    _tell(experiment, Results([Measured(one.cell, one.outcome) for one in told]), out, console)
     return 0
+
+
+def selected(cells: Sequence[Cell], only: Sequence[str]) -> list[Cell]:
+    """The cells whose points have all of these parameters, as `nodes=64`. Raises UsageError where there are none."""
+    wanted = [one.partition("=")[::2] for one in only]
+    found = [cell for cell in cells if all(str(cell.point.get(key)) == value for key, value in wanted)]
+    if not found:
+        points = dict.fromkeys(" ".join(f"{key}={value}" for key, value in cell.point.items()) for cell in cells)
+        raise UsageError(
+            f"--only {' --only '.join(only)}: no point is like that",
+            field="only",
+            todo=f"there are: {'; '.join(points)}",
+        )
+    return found
 
 
 def finish(

@@ -10,7 +10,10 @@ from pathlib import Path
 from mesh.errors import UsageError
 from sim.experiments.plan import Experiment
 
-NAMES = ("swim",)
+NAMES = (
+    *("swim", "lifeguard", "rapid", "spread", "partition", "mass-restart", "reconcile"),
+    *("detection", "cold-start", "idle"),
+)
 
 
 def find_experiment(name: str) -> Experiment:

@@ -45,8 +45,8 @@ VARIANTS: dict[str, dict[str, object]] = {
 
 def points(quick: bool) -> Sequence[Point]:
     """Detection and load over the size of the group, then what loss does to a group of 17."""
-    sizes, crashes = ((8,), 2) if quick else ((8, 16, 28, 55), 40)
-    until_s = 40.0 if quick else UNTIL_S
+    sizes, crashes = ((6,), 2) if quick else ((8, 16, 28, 55), 40)
+    until_s = 25.0 if quick else UNTIL_S
     found: list[Point] = [{"part": "detection", "nodes": nodes, "crashes": crashes} for nodes in sizes]
     found += [{"part": "sizes", "variant": variant, "until_s": until_s} for variant in VARIANTS]
     return found

@@ -15,6 +15,7 @@ from mesh.errors import UsageError
 from sim.experimenting import finish, run_experiment
 from sim.experiments.catalogue import NAMES
 from sim.experiments.plan import Cell
+from sim.experiments.repeating import read_account
 from sim.experiments.shelf import Shelf
 from sim.hunting import reproduce_report
 from sim.provenance import provenance
@@ -61,6 +62,13 @@ def test_a_cell_that_breaks_is_told_and_the_others_are_kept(tmp_path: Path, caps
     assert [path.stem for path in tmp_path.glob("cells/*.json")] == [cells[1].name]
 
 
+def test_a_part_can_be_measured_and_the_report_is_of_all_that_is_finished(tmp_path: Path) -> None:
+    for nodes, cells in (("2", 2), ("3", 4)):
+        assert run_experiment(OWN, out=tmp_path, seeds=1, workers=1, only=(f"nodes={nodes}",)) == 0
+        account = read_account((tmp_path / "report.json").read_bytes(), "report.json")
+        assert len(account.data.cells) == cells
+
+
 def test_the_list_names_the_experiments_and_their_bars(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_experiment(list_all=True) == 0
     told = capsys.readouterr().out
@@ -71,6 +79,8 @@ def test_mistakes_are_told_before_anything_is_run(tmp_path: Path) -> None:
     for wrong in ({}, {"out": tmp_path, "seeds": 0}, {"out": tmp_path, "workers": 0}):
         with pytest.raises(UsageError, match="expected"):
             run_experiment("swim", **wrong)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="no point is like that"):
+        run_experiment("swim", out=tmp_path, only=("nodes=7",))
     with pytest.raises(UsageError, match="no such experiment"):
         run_experiment("nothing", out=tmp_path)
     assert list(tmp_path.iterdir()) == []
