@@ -18,6 +18,7 @@ from mesh.ids import Address, Boot, CertificateHash, Head, NodeId
 NEWS_MAX = 64  # More does not fit a datagram anyway.
 ROSTER_MAX = 20_000  # Twice the largest mesh we plan for.
 HEADS_MAX = 20_000  # Of one page: a quarter of a frame.
+OVER_MAX = 4  # More copies of one disk than run at once by accident.
 VOICES_MAX = 8  # More do not make a suspicion any surer.
 CREDIT_MAX = 16
 BATCHES_MAX = 4_096
@@ -56,7 +57,8 @@ class Standing(IntEnum):
 class Claim(Struct, frozen=True, array_like=True):
     """What a member says of itself. (boot, counter) orders a member's own claims; `standing` is ALIVE or LEFT.
 
-    `key` is the public key whose fingerprint `node` is; `api` the URL at which clients are served.
+    `key` is the public key whose fingerprint `node` is; `api` the URL at which clients are served. `over` has the noise of the
+    latest boots in its own name that it outranked, and of those that they had: so a life that is outranked learns that it is known.
     """
 
     node: NodeId
@@ -67,6 +69,7 @@ class Claim(Struct, frozen=True, array_like=True):
     boot: Boot
     counter: int
     standing: Standing
+    over: Annotated[tuple[int, ...], Meta(max_length=OVER_MAX)] = ()
 
 
 class SignedClaim(Struct, frozen=True, array_like=True, tag=1):

@@ -10,6 +10,7 @@ from random import Random
 import msgspec
 from msgspec import Struct
 
+from mesh.aside import Aside
 from mesh.config import Config
 from mesh.crdt.board import Boards
 from mesh.crdt.damage import Damaged, Mend, Suspect
@@ -71,7 +72,7 @@ from mesh.messages import (
     WantBatches,
 )
 from mesh.messages import Boards as BoardsMessage
-from mesh.records import Opened, Records, Submit
+from mesh.records import Close, Opened, Records, Submit
 from mesh.security.trust import Trust
 
 Event = (
@@ -149,6 +150,7 @@ class Peer:
         self.scrub = Scrub(self.ledger, origin.config.storage, now)
         self.repair = Repair(self.ledger, self.roster, trust, _split(rng))
         self._ends = EndSharing(self.ledger, self.roster, _split(rng))
+        self._aside = Aside(self.roster)
         self._read_only = origin.read_only
         for at in known:
             self._redial.handle(Known(at), now)
@@ -165,22 +167,31 @@ class Peer:
         """When the next Tick is due."""
         cores = (self._membership, self._reconcile, self._posting, self._redial, self._records, self.ledger)
         others = (self.scrub, self.repair, self.links, self.spread)
-        return min(core.deadline() for core in (*cores, *others))
+        return self._aside.limit(min(core.deadline() for core in (*cores, *others)))
 
     def handle(self, event: Event, now: float) -> list[Effect]:
         """React to one event of the world, with everything that the world is asked to do."""
+        aside = self._aside.handle(event, now)
+        if aside is not None:
+            return aside
         effects: list[Effect] = []
         work: deque[_Said] = deque()
         try:
             self._react(event, now, work)
         except (MalformedMessage, StorageError) as error:
             effects.append(_complaint(event, error))
-        while work:
+        while self._more(work, now):
             try:
                 self._pass_on(work.popleft(), now, work, effects)
             except (MalformedMessage, StorageError) as error:
                 effects.append(_complaint(event, error))
         return effects
+
+    def _more(self, work: deque[_Said], now: float) -> bool:
+        """Whether there is work left; what waits for its turn to be written is refused once this node stands back."""
+        if not work and (refusal := self._aside.begin(now)) is not None:
+            work += self._records.handle(Close(refusal), now)
+        return bool(work)
 
     def _react(self, event: Event, now: float, work: deque[_Said]) -> None:
         match event:

@@ -90,7 +90,13 @@ class Opened(Struct, frozen=True):
     """A peer said what it holds of this node's own writer."""
 
 
-RecordsEvent = Submit | Opened | Tick
+class Close(Struct, frozen=True):
+    """This node takes no writes any more: each is answered with `error`."""
+
+    error: Refused
+
+
+RecordsEvent = Submit | Opened | Close | Tick
 
 
 class Records:
@@ -100,6 +106,7 @@ class Records:
         self._ledger = ledger
         self._opens_at = now if alone else now + config.opening_s
         self._waiting: list[Submit] = []
+        self._closed: Refused | None = None
 
     def deadline(self) -> float:
         """When waiting requests are let in whatever was heard."""
@@ -116,6 +123,9 @@ class Records:
                 return self._on_submit(event, now)
             case Opened():
                 self._opens_at = min(self._opens_at, now)
+                return self._let_in(now)
+            case Close(error):
+                self._closed, self._opens_at = error, min(self._opens_at, now)
                 return self._let_in(now)
             case Tick():
                 return self._let_in(now)
@@ -136,6 +146,8 @@ class Records:
         return [effect for submit in waiting for effect in self._carry_out(submit, now)]
 
     def _carry_out(self, submit: Submit, now: float) -> list[LedgerEffect]:
+        if self._closed is not None:
+            return [NotComposed(submit.request, self._closed)]
         try:
             with self._ledger.read() as reader:
                 edits = tuple(edit for op in submit.operations for edit in edits_for(reader, op))

@@ -11,7 +11,7 @@ from mesh.crdt.publisher import read_item
 from mesh.effects import Emit, Posted, Visible
 from mesh.ids import NodeId
 from mesh.runtime.node import Node
-from mesh.runtime.rows import StateRow
+from mesh.runtime.rows import COPY_TOPIC, STORAGE_TOPIC, StateRow
 
 MEMBER_EVENTS = "member."
 ASKED_MAX = 8  # Topics looked up one by one; for more the whole prefix is read.
@@ -101,6 +101,8 @@ class MemberWatch(Watch):
         await self.tell(WatchEvent(self.number, "SYNC"))
 
     async def on(self, announcement: Visible | Posted | Emit) -> None:
+        if isinstance(announcement, Posted):
+            await self._on_posted(announcement)
         if not isinstance(announcement, Emit) or not announcement.name.startswith(MEMBER_EVENTS):
             return
         for row in self.node.members():
@@ -110,6 +112,13 @@ class MemberWatch(Watch):
                 reason = str(announcement.about.get("reason", ""))
                 said = f"{announcement.name}: {reason}" if reason else announcement.name
                 await self.tell(WatchEvent(self.number, kind, row.node, row, author=row.accuser or "", reason=said))
+
+    async def _on_posted(self, posted: Posted) -> None:
+        """A member said something new of its disk."""
+        said = [item.topic for item in posted.items if item.topic in (STORAGE_TOPIC, COPY_TOPIC)]
+        rows = [row for row in self.node.members() if said and row.node == posted.owner.hex()]
+        for row in rows:
+            await self.tell(WatchEvent(self.number, "UPDATE", row.node, row, reason=f"it posted: {', '.join(said)}"))
 
 
 def _wanted_topics(visible: Visible) -> dict[str, None]:

@@ -50,14 +50,14 @@ async def members(*, common: Common = DEFAULT) -> None:
     """Show the members of the mesh, as the asked peer sees them."""
     async with common.client() as client:
         rows = await client.members()
-        catching_up = (await client.health()).catching_up if not common.json else None
+        health = await client.health() if not common.json else None
     if common.json:
         return show_json(rows)
     cells = [
         (
             row.name + (" *" if row.me else ""),
             row.standing + (f", {row.degraded} fail" if row.degraded else ""),
-            row.storage,
+            ", ".join(filter(None, (row.storage, row.copied))),
             moment(row.since),
             row.accuser or "",
             row.address,
@@ -65,7 +65,9 @@ async def members(*, common: Common = DEFAULT) -> None:
         )
         for row in rows
     ]
-    if catching_up is not None:
+    if health is not None and health.copied:
+        note(health.copied)
+    if health is not None and (catching_up := health.catching_up) is not None:
         note(f"this peer is catching up: it has {catching_up.have} of {catching_up.wanted} batches")
     return show_table(("name", "standing", "disk", "since", "said by", "address", "api"), cells)
 

@@ -180,6 +180,9 @@ class Membership:
             self.prober.health.worse()
         if heard.new_boot is not None:
             effects.append(StoreLazily((boot_write(heard.new_boot),)))
+        stranger = self.roster.lives.displaced_by
+        if stranger is not None and heard.new_boot is not None:  # It is told who stands back for it.
+            effects.append(Send(self.roster.me, stranger.address, Gossip((self.roster.own.signed,))))
         return effects
 
     def _on_accused(self, accusation: Accusation, new: bool, now: float) -> list[GossipEffect]:

@@ -24,8 +24,13 @@ class Rebooted(Struct, frozen=True):
     boot: Boot
 
 
+FORGOTTEN_S = (
+    5.0  # A claim with such a boot, if anybody has it, comes first: it tells more of that life than its board.
+)
+
+
 class Forgotten(Struct, frozen=True):
-    """Somebody holds a board of this node with a boot that is not of this life, and higher than its own."""
+    """Somebody holds a board of this node with a boot that is not of this life, higher than its own, and in nobody's roster."""
 
     boot: Boot
 
@@ -41,10 +46,12 @@ class Posting:
         self._mesh, self._roster, self._boards, self._trust = mesh, roster, boards, trust
         self._topics: dict[str, object] = {}
         self._publisher = Publisher(mesh, roster.me, roster.own.claim.boot, trust.sign, now)
+        self._forgotten: Boot | None = None
+        self._outrank_at = float("inf")
 
     def deadline(self) -> float:
-        """When this node's next delta is due."""
-        return self._publisher.deadline()
+        """When this node's next delta is due, or a boot that its disk forgot is outranked."""
+        return min(self._publisher.deadline(), self._outrank_at)
 
     def handle(self, event: PostingEvent, now: float) -> list[Said]:
         """React to one event."""
@@ -53,7 +60,7 @@ class Posting:
                 self._set(topic, value, now)
                 return []
             case Received(sender, _, BoardsMessage(deltas=deltas)):
-                return self._on_deltas(sender, deltas)
+                return self._on_deltas(sender, deltas, now)
             case Rebooted(boot):
                 self._publisher = Publisher(self._mesh, self._roster.me, boot, self._trust.sign, now)
                 for topic, value in self._topics.items():
@@ -61,7 +68,8 @@ class Posting:
                 return []
             case Tick():
                 flushed = self._publisher.flush(now)
-                return self._take(*flushed, None) if flushed is not None else []
+                posted = self._take(*flushed, None) if flushed is not None else []
+                return [*posted, *self._outrank(now)]
             case _:
                 raise AssertionError("this message is not posting's to answer")
 
@@ -71,33 +79,39 @@ class Posting:
             del self._topics[topic]
         self._publisher.publish(topic, value, now)
 
-    def _on_deltas(self, sender: NodeId, deltas: tuple[SignedDelta, ...]) -> list[Said]:
+    def _on_deltas(self, sender: NodeId, deltas: tuple[SignedDelta, ...], now: float) -> list[Said]:
         effects: list[Said] = []
         for signed in deltas:
             try:
-                effects += self._on_delta(sender, signed)
+                effects += self._on_delta(sender, signed, now)
             except MalformedMessage as error:  # What came before it was taken over, and must be told.
                 return [*effects, Emit("peer.malformed", {"node": sender.hex(), "reason": str(error)})]
         return effects
 
-    def _on_delta(self, sender: NodeId, signed: SignedDelta) -> list[Said]:
+    def _on_delta(self, sender: NodeId, signed: SignedDelta, now: float) -> list[Said]:
         delta = read_delta(signed, self._mesh)
         owner = self._roster.get(delta.owner)
-        if owner is None or not self._boards.follows(delta):
+        if owner is None or not self._boards.follows(delta) or self._is_present(delta):
             return []  # An unknown owner's board comes again once its claim has: the digests still differ.
         if not self._trust.verify(owner.claim.key, signed.signature, signed.body):
             raise MalformedMessage(f"a board in the name of {short(delta.owner)} is not signed by its owner")
         if delta.owner == self._roster.me:
-            return self._take_own(delta, signed, sender)
+            self._note_life(delta.boot, now)
         return self._take(delta, signed, sender)
 
-    def _take_own(self, delta: Delta, signed: SignedDelta, sender: NodeId) -> list[Said]:
-        """This node's board of another life is held as others hold it until the next delta of this one, which must outrank it."""
-        boot = self._roster.own.claim.boot
-        if delta.boot == boot:
+    def _is_present(self, delta: Delta) -> bool:
+        return delta.owner == self._roster.me and delta.boot == self._roster.own.claim.boot
+
+    def _note_life(self, boot: Boot, now: float) -> None:
+        """Our board of another life is held as others hold it until this life's next delta, which has to outrank it."""
+        if boot > self._roster.own.claim.boot and self._forgotten is None:
+            self._forgotten, self._outrank_at = boot, now + FORGOTTEN_S
+
+    def _outrank(self, now: float) -> list[Said]:
+        if self._forgotten is None or now < self._outrank_at:
             return []
-        forgotten = [Forgotten(delta.boot)] if delta.boot > boot else []
-        return [*forgotten, *self._take(delta, signed, sender)]
+        forgotten, self._forgotten, self._outrank_at = self._forgotten, None, float("inf")
+        return [Forgotten(forgotten)] if forgotten > self._roster.own.claim.boot else []
 
     def _take(self, delta: Delta, signed: SignedDelta, source: NodeId | None) -> list[Said]:
         removed = self._boards.removed_by(delta)

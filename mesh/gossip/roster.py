@@ -13,6 +13,7 @@ from msgspec import Struct
 from mesh.crdt.effects import Emit
 from mesh.crdt.sums import Span, weigh
 from mesh.errors import MalformedMessage
+from mesh.gossip.lives import Judgement, Lives, knowing
 from mesh.gossip.members import NOBODY, Acquaintance, Member, Members
 from mesh.ids import Address, Boot, NodeId, short
 from mesh.messages import VOICES_MAX, Accusation, Claim, Newsflash, SignedClaim, Standing
@@ -23,7 +24,6 @@ _decode_claim = msgspec.msgpack.Decoder(Claim).decode
 _FAULTS = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
 NUMBER_MAX = 2**62  # Boots and counters: one more than an accusation may name still fits a message.
-OUTRANKED_MAX = 3  # An older life is outranked once; a stranger with our key answers again: people tell them apart.
 
 
 class Heard(Struct, frozen=True):
@@ -47,7 +47,9 @@ def read_claim(signed: SignedClaim, trust: Trust) -> Claim:
         raise MalformedMessage(f"a member's claim was expected: {error}") from None
     if fingerprint(claim.key) != claim.node or not trust.verify(claim.key, signed.signature, signed.body):
         raise MalformedMessage(f"a claim in the name of {claim.name} ({short(claim.node)}) is not signed by its key")
-    if claim.standing not in (Standing.ALIVE, Standing.LEFT) or not _in_bounds(claim, NUMBER_MAX):
+    if claim.standing not in (Standing.ALIVE, Standing.LEFT) or not (
+        _in_bounds(claim, NUMBER_MAX) and all(0 <= noise < 2**64 for noise in claim.over)
+    ):
         raise MalformedMessage(f"{claim.name} claims what no member can say of itself")
     return claim
 
@@ -59,7 +61,7 @@ class Roster:
         """This node's roster; `base` are members that it knows from the beginning, alive as they claim."""
         self.me = claim.node
         self._trust = trust
-        self._outranked = 0
+        self.lives = Lives()
         self._members = Members(claim.node, base)
         self._put(claim, self._sign(claim), claim.standing, now)
 
@@ -172,11 +174,17 @@ class Roster:
 
     def _hear_own_name(self, claim: Claim, now: float) -> Heard:
         """A claim in our name that we did not just make: an echo of an older life, or a copy of our disk."""
-        if claim.boot > self.own.claim.boot:
-            return self.outrank(claim.boot, now)
-        if claim.boot == self.own.claim.boot and claim.counter > self.own.claim.counter:
-            return self._refute(claim.counter, now)
-        return NOTHING
+        match self.lives.judge(self.own.claim, claim):
+            case Judgement.OUTRANK:
+                return self.outrank(claim.boot, now, claim.over)
+            case Judgement.REFUTE:
+                return self._refute(claim.counter, now)
+            case Judgement.STAND_BACK:
+                return self._stand_back(claim, now)
+            case Judgement.COPIED:
+                return Heard(events=(self._copied(claim, f"a copy of it runs at {claim.address} and stands back"),))
+            case Judgement.NOTHING:
+                return NOTHING
 
     def _hear_accusation(self, accusation: Accusation, now: float) -> Heard:
         if accusation.standing not in (Standing.SUSPECT, Standing.DOWN) or not _in_bounds(accusation, NUMBER_MAX - 1):
@@ -236,16 +244,28 @@ class Roster:
         spread = self.restate(msgspec.structs.replace(self.own.claim, counter=counter + 1), now)
         return Heard(spread, (Emit("member.refuted", {"node": self.me.hex(), "counter": counter + 1}),))
 
-    def outrank(self, heard: Boot, now: float) -> Heard:
-        """Take a boot above one that was signed in this node's name and is not of this life."""
-        self._outranked += 1
-        if self._outranked > OUTRANKED_MAX:
-            return Heard(
-                events=(Emit("member.copied", {"node": self.me.hex(), "reason": "this node's disk was copied"}),)
-            )
-        boot = Boot(heard.count + 1, self.own.claim.boot.noise)
-        spread = self.restate(msgspec.structs.replace(self.own.claim, boot=boot, counter=0), now)
+    def outrank(self, heard: Boot, now: float, over: tuple[int, ...] = ()) -> Heard:
+        """Take a boot above one that was signed in this node's name, is not of this life, and outranked `over`."""
+        if self.lives.displaced_by is not None:
+            return NOTHING
+        own = self.own.claim
+        boot = self.lives.outrank(heard, own.boot)
+        risen = msgspec.structs.replace(own, boot=boot, counter=0, over=knowing(own, heard, over))
+        spread = self.restate(risen, now)
         return Heard(spread, (Emit("member.outranked", {"node": self.me.hex(), "boot": boot.count}),), new_boot=boot)
+
+    def _stand_back(self, stranger: Claim, now: float) -> Heard:
+        """Leave the name to the stranger. The next start begins above its boot, so that it hears of that."""
+        own = self.own.claim
+        over = knowing(own, stranger.boot, stranger.over)
+        parting = msgspec.structs.replace(own, counter=own.counter + 1, standing=Standing.LEFT, over=over)
+        spread = self.restate(parting, now)
+        said = f"another node runs with its key at {stranger.address}, and this one stands back"
+        return Heard(spread, (self._copied(stranger, said),), new_boot=Boot(stranger.boot.count, own.boot.noise))
+
+    def _copied(self, stranger: Claim, said: str) -> Emit:
+        reason = f"this node's disk was copied: {said}"
+        return Emit("member.copied", {"node": self.me.hex(), "at": str(stranger.address), "reason": reason})
 
     def restate(self, claim: Claim, now: float) -> tuple[tuple[NodeId, Newsflash], ...]:
         """Say something new of this node itself. Returns what to spread."""

@@ -68,6 +68,9 @@ class Node:
         self.sightings = Sightings(loop.peer, self._started)
         loop.on_posted = lambda posted: self.sightings.note(posted, loop.clock.now())
         self.storage = "ok"
+        self.copied = (
+            ""  # Or that this node's disk was copied, and which of the two stands back (`runtime/doubles.py`).
+        )
         self.meter = SliceMeter()
         self.reading_turn = trio.Lock()  # Long reads take one slice per turn of the loop, however many they are.
         self._token = (-1, "")
@@ -186,7 +189,13 @@ class Node:
             reader_lag=reading.lag,
             damaged=self.loop.peer.repair.wanted,
             scrubs=self.loop.peer.scrub.walks,
+            copied=self.copied,
         )
+
+    @property
+    def stands_back(self) -> bool:
+        """Whether this node leaves its name to another one that runs on a copy of its disk."""
+        return self.loop.peer.roster.lives.displaced_by is not None
 
     def catching_up(self) -> CatchUp | None:
         """How far this node is in taking in much at once; None while little is missing."""

@@ -8,13 +8,15 @@ from msgspec import Struct
 from mesh.runtime.meter import Quantiles
 
 STORAGE_TOPIC = "storage"  # Of a node's own board, while its disk takes no writes.
+COPY_TOPIC = "copy"  # Of a node's own board, once a copy of its disk has run beside it.
 
 
 class MemberRow(Struct, frozen=True):
     """One member as this node sees it. `standing` is alive, suspect, down or left; `since` seconds since 1970.
 
     `degraded` is empty, or names what fails between this node and a member that is here: `datagrams` or `streams`.
-    `storage` is empty, or says that the member's disk is `read-only` or `failing`, as last heard from it.
+    `storage` is empty, or says that the member's disk is `read-only` or `failing`, as last heard from it. `copied` is empty, or
+    says where a node runs, or ran, on a copy of its disk; at that node itself, where the one is for which it stands back.
     """
 
     node: str
@@ -28,6 +30,7 @@ class MemberRow(Struct, frozen=True):
     accuser: str | None
     storage: str = ""
     degraded: str = ""
+    copied: str = ""
 
 
 class EvidenceRow(Struct, frozen=True):
@@ -91,6 +94,7 @@ class Health(Struct, frozen=True):
 
     `storage` is ok, or says what is wrong with the disk. `readers` have the ledger's file open, the oldest of them
     `reader_lag` commits behind; `damaged` rows are asked back from peers; `scrubs` parts of the file were read and compared.
+    `copied` is empty, or says that this node's disk was copied, and which of the two stands back.
     """
 
     name: str
@@ -111,6 +115,7 @@ class Health(Struct, frozen=True):
     reader_lag: int = 0
     damaged: int = 0
     scrubs: int = 0
+    copied: str = ""
 
 
 class Receipt(Struct, frozen=True):

@@ -9,7 +9,7 @@ from mesh.gossip.members import Member
 from mesh.ids import NodeId, short
 from mesh.messages import Standing
 from mesh.peer import Peer
-from mesh.runtime.rows import STORAGE_TOPIC, MemberRow, StateRow
+from mesh.runtime.rows import COPY_TOPIC, STORAGE_TOPIC, MemberRow, StateRow
 
 
 def word(standing: Standing) -> str:
@@ -30,17 +30,26 @@ def member_row(peer: Peer, member: Member) -> MemberRow:
         boot=claim.boot.count,
         me=claim.node == peer.roster.me,
         accuser=owner_name(peer, accusation.accuser) if accusation is not None else None,
-        storage=_storage_of(peer, claim.node),
+        storage=_said(peer, claim.node, STORAGE_TOPIC, "status"),
         degraded=peer.planes.failing(claim.node),
+        copied=_copied(peer, claim.node),
     )
 
 
-def _storage_of(peer: Peer, node: NodeId) -> str:
-    """What a member last said of its disk."""
+def _copied(peer: Peer, node: NodeId) -> str:
+    stranger = peer.roster.lives.displaced_by
+    if node == peer.roster.me and stranger is not None:
+        return f"stands back for {stranger.address}"
+    at = _said(peer, node, COPY_TOPIC, "at")
+    return f"copy at {at}" if at else ""
+
+
+def _said(peer: Peer, node: NodeId, topic: str, part: str) -> str:
+    """What a member last said of itself."""
     board = peer.boards.owners().get(node)
-    item = board.items.get(STORAGE_TOPIC) if board is not None else None
+    item = board.items.get(topic) if board is not None else None
     said = read_item(item) if item is not None else None
-    return str(said.get("status", "")) if isinstance(said, dict) else ""
+    return str(said.get(part, "")) if isinstance(said, dict) else ""
 
 
 def owner_name(peer: Peer, node: NodeId) -> str:

@@ -21,6 +21,7 @@ from mesh.runtime.announcer import Announcer
 from mesh.runtime.answers import Answers
 from mesh.runtime.clock import WallClock
 from mesh.runtime.disks import Disks, open_disks
+from mesh.runtime.doubles import watch_doubles
 from mesh.runtime.identity import Identity, client_context, load_node, server_context
 from mesh.runtime.links import Links
 from mesh.runtime.loop import Loop
@@ -63,6 +64,7 @@ async def open_node(folder: Path, options: Options) -> AsyncIterator[Node]:
                 node.loop.tell(OpenEra(disks.verdict.value))
             nursery.start_soon(node.loop.run_ticks)
             nursery.start_soon(watch_disk, node, disks)
+            nursery.start_soon(watch_doubles, node)
             yield node
             with trio.CancelScope(shield=True):
                 node.loop.tell(Leave())

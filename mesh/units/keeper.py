@@ -1,7 +1,7 @@
 """The keeper brings this node's configuration to its supervision, and the supervision's wishes to the driver host.
 
-Invariant: exactly the units whose `host` names this node are wanted here, as the durable configuration says; what it
-publishes goes to this node's own board alone.
+Invariant: exactly the units whose `host` names this node are wanted here, as the durable configuration says, and none once this
+node stands back for a copy of its disk; what it publishes goes to this node's own board alone.
 """
 
 from collections.abc import Callable
@@ -11,11 +11,12 @@ import trio
 
 from mesh.crdt.replica import Reader
 from mesh.crdt.view import changes_policies, read_record, scan_records
-from mesh.effects import Visible
+from mesh.effects import Emit, Visible
 from mesh.ids import RecordId
 from mesh.model.fields import unflatten
 from mesh.model.lifecycle import UnitState
 from mesh.model.resolve import UnitSpec, resolve
+from mesh.runtime.announcer import Announcement
 from mesh.runtime.node import Node
 from mesh.supervision import Event, Supervision, Tick, UnitUnwanted, UnitWanted
 from mesh.units.driver import DriverFactory
@@ -45,13 +46,12 @@ class Keeper:
 
     async def _follow(self) -> None:
         """Read the whole configuration, then follow its changes for as long as they do not come too fast."""
-        with self._node.listen(BACKLOG, (Visible,)) as announcements:
+        with self._node.listen(BACKLOG, (Visible, Emit)) as announcements:
             await self._read_all()
             async for announcement in announcements:
-                if not isinstance(announcement, Visible):
-                    continue
-                self._on_visible(announcement)
-                if changes_policies(announcement.batches):  # They may show another host or desired state of any unit.
+                if isinstance(announcement, Visible):
+                    self._on_visible(announcement)
+                if _concerns_all(announcement):
                     await self._read_all()
 
     def _tell(self, event: Event) -> None:
@@ -87,9 +87,17 @@ class Keeper:
         events: list[Event] = []
         with self._node.read() as reader:
             for unit in units:
-                events.append(wanted_here(reader, unit, self._node.name))
+                wanted = wanted_here(reader, unit, self._node.name)
+                events.append(wanted if not self._node.stands_back else UnitUnwanted(unit))
         for event in events:
             self._tell(event)
+
+
+def _concerns_all(announcement: Announcement) -> bool:
+    """Whether any unit may have to be run otherwise: a policy may show another host, or this node stands back for a copy."""
+    if isinstance(announcement, Visible):
+        return changes_policies(announcement.batches)
+    return isinstance(announcement, Emit) and announcement.name == "member.copied"
 
 
 def wanted_here(reader: Reader, unit: str, host: str) -> UnitWanted | UnitUnwanted:

@@ -7,7 +7,7 @@ from mesh.crdt.publisher import PERIOD_S, read_item
 from mesh.crdt.replica import MemoryReplica
 from mesh.effects import Emit, Posted, StoreLazily
 from mesh.events import Publish, Received, Tick
-from mesh.gossip.posting import Forgotten, Posting, Rebooted, Said
+from mesh.gossip.posting import FORGOTTEN_S, Forgotten, Posting, Rebooted, Said
 from mesh.gossip.spread import Fresh
 from mesh.ids import Boot, MeshId
 from mesh.messages import Boards as BoardsMessage
@@ -111,8 +111,11 @@ def test_a_board_of_ours_that_our_disk_forgot_is_held_and_outranked_where_it_is_
     earlier.core.handle(Rebooted(Boot(count, 7)), 0.0)
     (forgotten,) = earlier.post(0.0, node="of another life")
     bob.hear(forgotten)
-    assert [effect for effect in ada.hear(forgotten) if isinstance(effect, Forgotten)] == told
+    assert not any(isinstance(effect, Forgotten) for effect in ada.hear(forgotten))
     assert ada.boards.digest == bob.boards.digest
+    assert ada.core.handle(Tick(), FORGOTTEN_S - 0.1) == []
+    assert [effect for effect in ada.core.handle(Tick(), FORGOTTEN_S) if isinstance(effect, Forgotten)] == told
+    assert ada.core.handle(Tick(), 2 * FORGOTTEN_S) == []
 
 
 def test_a_board_in_our_name_that_we_did_not_sign_outranks_nothing() -> None:

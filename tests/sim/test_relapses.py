@@ -35,12 +35,32 @@ def test_a_machine_that_wrote_and_went_back_opens_a_new_era(seed: int) -> None:
     assert report.passed, report.failures
 
 
+@pytest.mark.parametrize("seed", range(1, 4))
+def test_the_original_goes_on_beside_a_copy_of_its_disk_and_nothing_it_acknowledged_is_lost(seed: int) -> None:
+    fault = {"kind": "copied-disk", "at_s": 12, "nodes": [1], "lasts_s": 40}
+    made = scenario(seconds=70, faults=[fault], workload={"writes_per_s": 5})
+    listening = Listening(made, seed)
+    listening.world.run(50)
+    peer = listening.nodes[1].peer
+    assert peer is not None
+    assert peer.roster.lives.displaced_by is None
+    assert peer.roster.lives.copy is not None
+    assert peer.roster.lives.copy.address.host.startswith("n0001-copy")
+    assert all("n0001" in listening.alive_at(each) for each in listening.nodes)
+    report = run(made, seed)
+    assert report.passed, report.failures
+    assert report.metrics.writes.submitted == report.metrics.writes.acknowledged + report.metrics.writes.unanswered
+
+
 def test_a_copied_disk_is_told_and_the_mesh_is_whole_when_it_is_gone() -> None:
     fault = {"kind": "copied-disk", "at_s": 12, "nodes": [1], "lasts_s": 20}
     made = scenario(seconds=80, faults=[fault], workload={"settle_s": 20})
     listening = Listening(made)
     listening.world.run(31)
     assert listening.count("member.copied") > 0
+    assert listening.nodes[1].peer is not None
+    lives = listening.nodes[1].peer.roster.lives
+    assert (lives.displaced_by is None) == (lives.copy is not None)  # One of the two stands back, and the other knows.
     report = run(made, 1)
     assert report.passed, report.failures
 

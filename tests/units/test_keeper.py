@@ -5,11 +5,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
 
+import msgspec
 import trio
 
-from mesh.ids import RecordId
+from mesh.events import Received
+from mesh.ids import Boot, RecordId
+from mesh.messages import Gossip, SignedClaim
 from mesh.records import BuryRecord, PatchRecord, PutRecord
 from mesh.runtime.node import Node
+from mesh.runtime.trust import KeyTrust
 from mesh.units.keeper import Keeper
 from mesh.units.simulated import SimulatedDriver
 from tests.runtime.meshes import make_folders, running, until
@@ -50,6 +54,23 @@ async def test_a_unit_moves_to_another_node_and_is_buried(tmp_path: Path) -> Non
         await until(lambda: [row.owner for row in a.state("unit/")] == ["b"])
         await write(a, BuryRecord(UNIT))
         await until(lambda: not a.state("unit/"))
+
+
+async def test_a_node_that_stands_back_for_a_copy_of_its_disk_ends_its_units(tmp_path: Path) -> None:
+    make_folders(tmp_path, "a")
+    async with running(tmp_path, "a") as (a,), kept(a) as keeper:
+        await write(a, PutRecord(UNIT, {"host": "a", "desired": "START"}))
+        await until(lambda: states(a) == {"unit/LINAC/MAGNET/Q1": "START"})
+        a.loop.tell(Received(a.identity.node, a.address, Gossip((of_a_copy(a),))))
+        await until(lambda: keeper.host.status() == {})
+
+
+def of_a_copy(node: Node) -> SignedClaim:
+    """What another life of a node says that has heard of this one, and outranks it."""
+    own = node.loop.peer.roster.own.claim
+    above = msgspec.structs.replace(own, boot=Boot(own.boot.count + 1, 5), over=(own.boot.noise,))
+    body = msgspec.msgpack.encode(above)
+    return SignedClaim(body, KeyTrust(node.identity).sign(body))
 
 
 async def test_a_restarted_node_takes_up_its_units_with_a_higher_run_id(tmp_path: Path) -> None:

@@ -1,0 +1,67 @@
+"""What a node still does that stands back because its disk was copied (DESIGN §4): it takes no writes, hands over, then is quiet.
+
+Invariant: from the moment it stands back it takes no write and says nothing new of itself. For `HAND_OVER_S` it goes on as a
+peer, so that others get what it wrote; then it closes its streams and sends nothing, because answers meant for the other one would
+come here. It does not come back by itself: that the other is gone cannot be told from a cut, and two would run the same units.
+"""
+
+from mesh.crdt.events import RetryHeld, Stored, StoreFailed, TakeEnds
+from mesh.effects import Effect, Hangup, NotComposed
+from mesh.errors import Refused
+from mesh.events import Connected, Publish
+from mesh.gossip.roster import Roster
+
+HAND_OVER_S = 20.0  # Several rounds of reconciliation with anybody who can be reached.
+_NEVER = float("inf")
+
+
+class Aside:
+    """Answers in the place of the other cores once this node stands back."""
+
+    def __init__(self, roster: Roster) -> None:
+        self._roster = roster
+        self._refusal: Refused | None = None
+        self._quiet_at = _NEVER
+        self._quiet = False
+
+    def limit(self, deadline: float) -> float:
+        """The deadline of the whole peer, given that of its other cores."""
+        return _NEVER if self._quiet else min(deadline, self._quiet_at)
+
+    def begin(self, now: float) -> Refused | None:
+        """What writes are answered with from now on, once, when this node has just learnt that it must stand back."""
+        stranger = self._roster.lives.displaced_by
+        if stranger is None or self._refusal is not None:
+            return None
+        self._refusal, self._quiet_at = refusal(str(stranger.address)), now + HAND_OVER_S
+        return self._refusal
+
+    def handle(self, event: object, now: float) -> list[Effect] | None:
+        """React to one event; None where the other cores do."""
+        if self._refusal is None:
+            return None
+        match event:
+            case RetryHeld(request=int(request)) | TakeEnds(source=None, request=int(request)):
+                return [NotComposed(request, self._refusal)]
+            case Publish():
+                return []
+            case Stored() | StoreFailed():
+                return None
+            case _:
+                pass
+        return self._fall_quiet(event) if now >= self._quiet_at else None
+
+    def _fall_quiet(self, event: object) -> list[Effect]:
+        self._quiet, before = True, self._quiet
+        if not before:
+            return [Hangup(node) for node in self._roster.others()]
+        return [Hangup(event.node)] if isinstance(event, Connected) else []
+
+
+def refusal(stranger: str) -> Refused:
+    """Why a write is refused, and what to do."""
+    return Refused(
+        f"this node's disk was copied: another node runs with its key at {stranger}, and this one stands back and only reads",
+        rule="of two nodes on copies of one disk, one writes",
+        todo="write there; or stop that node, and start this one again, which goes on as a new writer",
+    )
