@@ -26,7 +26,7 @@ def points(quick: bool) -> Sequence[Point]:
 
 def scenario(point: Point) -> Scenario:
     """All start at once, and know one seed."""
-    start = {"spread_s": SPREAD_S, "seeds": 1}
+    start = {"known": False, "spread_s": SPREAD_S, "seeds": 1}
     return quiet("All machines are switched on at once", int(point["nodes"]), UNTIL_S, start=start)
 
 

@@ -13,7 +13,7 @@ from sim.experiments.worlds import quiet
 from sim.run import SimulatedMesh
 from sim.scenario import Scenario
 
-WARM_S = 25.0  # All know each other, and no news is under way.
+WARM_S = 25.0  # Until links lie where they stay.
 DOWN_S = 30.0  # The slowest of memberlist's own runs took 23.5 s.
 UP_S = 10.0
 TOGETHER = 4  # So many stop at once, as in the runs with the real library.

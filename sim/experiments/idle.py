@@ -12,7 +12,7 @@ from sim.run import SimulatedMesh
 from sim.scenario import Scenario
 from sim.traffic import Traffic
 
-WARM_S = 60.0  # Links have been found and news of the start has been sent often enough.
+WARM_S = 60.0  # Until links lie where they stay.
 COUNTED_S = 60.0
 BAR_BYTE_S = 600.0
 LARGEST = 1000

@@ -44,7 +44,8 @@ def scenario(point: Point) -> Scenario:
     """A start with one seed, or one per cent of a quiet mesh that something is wrong with."""
     nodes = int(point["nodes"])
     if point["part"] == "bootstrap":
-        return quiet("All start at once and know one seed", nodes, START_S, start={"spread_s": 1.0, "seeds": 1})
+        start = {"known": False, "spread_s": 1.0, "seeds": 1}
+        return quiet("All start at once and know one seed", nodes, START_S, start=start)
     lasts_s = float(point["lasts_s"])
     fault = {"at_s": WARM_S, "share": SHARE, **FAULTS[str(point["part"])]}
     if fault["kind"] == "loss":

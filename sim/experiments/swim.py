@@ -61,7 +61,7 @@ def scenario(point: Point) -> Scenario:
             float(point["until_s"]),
             gossip=VARIANTS[str(point["variant"])],
             network={"loss": 0.1},
-            start={"spread_s": JOINING_S, "seeds": 1},
+            start={"known": False, "spread_s": JOINING_S, "seeds": JOINED},
         )
     periods = WARM_PERIODS + READ_PERIODS + REST_PERIODS * int(point["crashes"])
     return quiet(
@@ -152,8 +152,8 @@ def _measure_sizes(made: Scenario, seed: int) -> Outcome:
     up = [node for node in mesh.nodes if node.peer is not None]
     seen = [len(node.peer.roster.others()) + 1 for node in up if node.peer is not None]
     figures = {
-        "size": float(len(up)),
-        "seen": fmean(seen),
+        "group": float(max(seen)),
+        "left": float(len(up)),
         "declared": float(mesh.metrics.events.get("member.down", 0)),
     }
     return Outcome(figures, {}, mesh.trace.digest())
@@ -192,10 +192,10 @@ def find(results: Results) -> Sequence[Finding]:
     for variant, said in sizes.items():
         found.append(
             held_against(
-                f"members left of 17 under 10 % loss, {variant}",
+                f"the group left of 17 under 10 % loss, {variant}",
                 said,
                 "SWIM §5.3, figure 5",
-                results.mean("size" if variant != "mesh" else "seen", part="sizes", variant=variant),
+                results.mean("group", part="sizes", variant=variant),
             )
         )
     return found
@@ -218,8 +218,8 @@ EXPERIMENT = Experiment(
         "suspected_periods": "periods from a stop to the first suspicion, a probe taking one whole period",
         "load": "probes, answers, requests and nacks sent per member and period, nobody being down",
         "below_5": "share of members' periods with fewer than five of these",
-        "size": "members that are left, all others having been declared failed and switched off",
-        "seen": "members that each one that is left holds alive",
+        "group": "members that the member which sees the most of them holds alive, itself included",
+        "left": "members that were not declared failed and switched off",
         "declared": "verdicts in all, counted at everybody who believed them",
     },
     charts=(
@@ -245,9 +245,9 @@ EXPERIMENT = Experiment(
         ),
         Chart(
             name="sizes",
-            title="Members left of 17 after 175 s under 10 % loss",
+            title="The group of 17 after 175 s under 10 % loss",
             x="variant",
-            y="seen",
+            y="group",
             y_label="members",
             kind="bars",
             only={"part": "sizes"},
@@ -259,5 +259,7 @@ EXPERIMENT = Experiment(
         " probes. The paper has a stable group of 2 for it.",
         "The mesh answers every stale claim, so that who is declared failed refutes and comes back. To measure the paper's"
         " group sizes, a machine is switched off as soon as anybody declares it failed; the row of the mesh is without that.",
+        "With suspicion nobody is lost here where the paper lost five of 17: a member of the mesh that hears a stale claim tells"
+        " the accused, whatever the setting, so that refutations are not left to piggybacked news alone.",
     ),
 )

@@ -18,12 +18,13 @@ Hear = Callable[[Peer, Event, list[Effect]], None]
 
 
 def quiet(about: str, nodes: int, seconds: float, **parts: object) -> Scenario:
-    """A mesh without writes and boards; `parts` as in a scenario's file."""
+    """A mesh that has found itself, without writes and boards; `parts` as in a scenario's file."""
     raw: dict[str, object] = {
         "name": "experiment",
         "about": about,
         "nodes": nodes,
         "seconds": seconds,
+        "start": {"known": True},
         "workload": {"writes_per_s": 0.0, "publish_interval_s": NEVER_S, "settle_s": 1.0},
         "checks": {"every": CHECK_EVERY, "dead_s": NEVER_S},
     }

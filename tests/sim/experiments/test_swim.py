@@ -21,7 +21,7 @@ def test_who_is_declared_failed_is_gone_without_suspicion_and_nobody_is_with_it(
     left = {}
     for variant in ("infection", "suspicion"):
         point = {"part": "sizes", "variant": variant, "until_s": 40.0}
-        left[variant] = measure(scenario(point), point, 1).figures["size"]
+        left[variant] = measure(scenario(point), point, 1).figures["group"]
     assert left["infection"] < left["suspicion"]
 
 
