@@ -41,7 +41,10 @@ class GossipConfig(Struct, frozen=True, forbid_unknown_fields=True):
     gossip_interval_s: float = 0.2  # How often queued news leaves outside probes.
     gossip_fanout: int = 3  # To how many members each time.
     retransmit_factor: float = 4.0  # News is sent factor * ceil(log10(N + 1)) times by each member.
-    links_max: int = 8  # Members linked with a node (DESIGN §8); a mesh no larger is linked throughout.
+    links_max: int = 8  # Members linked with a node (DESIGN §8); a mesh no larger needs no links.
+    direct_max: int = (
+        40  # Whoever has news tells so many others himself, the nodes of one site, and nobody passes it on.
+    )
     eager_min: int = 4  # Links on which news leaves at once and that are not given up: two parents and two children.
     budget_byte_s: float = 40e6  # What news of ledger and boards may take of the network: a third of 1 Gbit/s.
     sync_interval_s: float = 1.0  # At most one roster and one ledger reconciliation is begun in this time.

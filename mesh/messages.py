@@ -4,6 +4,7 @@ Invariant: every list has a limit, and the limit is part of the type, so that it
 """
 
 from enum import IntEnum
+from hashlib import blake2b
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -105,17 +106,26 @@ class Digests(Struct, frozen=True, array_like=True):
     boards: Digest
     state: Short = bytes(SHORT_BYTES)  # Of the ledger's fingerprint: equal ledgers must show equal states.
 
+    @property
+    def summary(self) -> bytes:
+        """8 bytes of all: two that differ look equal once in 2^64, and no longer than until something changes."""
+        together = self.roster + self.ledger + self.boards + self.state
+        return blake2b(together, digest_size=MARK_BYTES).digest()
+
 
 class Ping(Struct, frozen=True, array_like=True, tag=10):
-    """Are you there? `probe` pairs the answer with the question."""
+    """Are you there? `probe` pairs the answer with the question; `summary` is of the sender's digests."""
 
     probe: int
-    digests: Digests
+    summary: Mark
     news: News = ()
 
 
 class Ack(Struct, frozen=True, array_like=True, tag=11):
-    """I am here. A helper passes on the ack of the member that it was asked to ping."""
+    """I am here. A helper passes on the ack of the member that it was asked to ping.
+
+    `digests` are told where they differ from the summary in the ping; None: they do not, or it is passed on.
+    """
 
     probe: int
     target: NodeId

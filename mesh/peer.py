@@ -235,7 +235,7 @@ class Peer:
 
     def _on_message(self, received: Received, now: float, work: deque[_Said]) -> None:
         match received.message:
-            case Ping(digests=digests) | Ack(digests=digests):
+            case Ack(digests=digests):
                 work += self._membership.handle(received, now)
                 if digests is not None and not self._read_only:
                     differs = Differs(received.sender, received.at, digests)
@@ -243,7 +243,9 @@ class Peer:
                     work += self._ends.handle(differs, now)
                 if digests is not None:
                     work += self.repair.handle(Compare(received.sender, received.at, digests), now)
-            case PingRequest() | Nack() | Knock() | Open() | Gossip() | RosterPage() | RosterSums() | RosterMarks():
+            case Ping() | PingRequest() | Nack() | Knock() | Open() | Gossip():
+                work += self._membership.handle(received, now)
+            case RosterPage() | RosterSums() | RosterMarks():
                 work += self._membership.handle(received, now)
             case Heads() | HeadSums() | More() | Versions() | VersionSums():
                 work += self._reconcile.handle(received, now)

@@ -101,7 +101,7 @@ stamps = st.integers(0, 2**32 - 1)
 marks = _some(st.binary(min_size=8, max_size=8))
 
 MESSAGES: dict[type[Message], st.SearchStrategy[Message]] = {
-    Ping: st.builds(Ping, numbers, digests, news),
+    Ping: st.builds(Ping, numbers, st.binary(min_size=8, max_size=8), news),
     Ack: st.builds(Ack, numbers, nodes, st.none() | digests, news),
     Nack: st.builds(Nack, numbers, nodes),
     Knock: st.builds(Knock, numbers),

@@ -90,7 +90,7 @@ class Loop:
             ledger,
             soft,
             tuple(map(address, seeds)),
-            Config(GossipConfig(links_max=3, eager_min=2), storage=self.storage),
+            Config(GossipConfig(links_max=3, eager_min=2, direct_max=0), storage=self.storage),
         )
         chance = Random(f"{name} {self.boots[name]}")
         self.peers[name] = Peer(origin, chance, chance.randbytes, self.now)
@@ -345,8 +345,8 @@ def test_a_guard_may_end_the_era_from_outside() -> None:
 
 QUIET = Digests(bytes(16), bytes(16), bytes(16))
 HOSTILE: list[Message] = [
-    Ping(1, QUIET, (sign(claim_of("bob"), by="eve"),)),
-    Ping(1, QUIET, (accusation("ada", counter=NUMBER_MAX),)),
+    Ping(1, QUIET.summary, (sign(claim_of("bob"), by="eve"),)),
+    Ping(1, QUIET.summary, (accusation("ada", counter=NUMBER_MAX),)),
     Ack(1, node("somebody unknown"), None),
     Gossip((accusation("ada", counter=NUMBER_MAX - 1), accusation("ada", boot=NUMBER_MAX - 1))),
     Gossip((accusation("ada", counter=2**64 - 1), signed("ada", boot=9))),

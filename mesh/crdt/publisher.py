@@ -30,8 +30,11 @@ class Publisher:
         return self._next if self._changed else float("inf")
 
     def publish(self, topic: str, value: object, now: float) -> None:
-        """Set a topic; None takes it away."""
+        """Set a topic; None takes it away. The value that it has already is no news: there are no renewals."""
         encoded = None if value is None else encode_value(value)
+        held = self._items.get(topic)
+        if (held.value if held is not None else None) == encoded:
+            return
         item = Item(topic, encoded, now)
         self._changed[topic] = item
         if encoded is None:

@@ -54,7 +54,7 @@ class Links:
 
     @property
     def all_told(self) -> bool:
-        """Whether the mesh is so small that everybody is told by the origin itself."""
+        """Whether the mesh is so small that it needs no links."""
         return len(self._roster.others()) <= self._config.links_max
 
     def handle(self, event: LinksEvent, now: float) -> list[GossipEffect]:

@@ -119,8 +119,10 @@ class Membership:
 
     def _on_ping(self, received: Received, ping: Ping, now: float) -> list[GossipEffect]:
         heard = self._hear_all(ping.news, received, now)
-        ack = Ack(ping.probe, self.roster.me, self._digests(), self._news_for(received.sender))
-        return [*heard, Send(received.sender, received.at, ack), *self._compare(received, ping.digests, now)]
+        digests = self._digests()
+        told = digests if digests.summary != ping.summary else None
+        ack = Ack(ping.probe, self.roster.me, told, self._news_for(received.sender))
+        return [*heard, Send(received.sender, received.at, ack)]
 
     def _on_ack(self, received: Received, ack: Ack, now: float) -> list[GossipEffect]:
         effects = self._hear_all(ack.news, received, now)
@@ -137,7 +139,7 @@ class Membership:
         effects = self._hear_all(request.news, received, now)
         ask = self.prober.relay(received.sender, request.probe, request.target, now)
         if ask is not None:
-            effects.append(Send(request.target, request.at, Ping(ask.probe, self._digests())))
+            effects.append(Send(request.target, request.at, Ping(ask.probe, self._digests().summary)))
         return effects
 
     def _on_page(self, received: Received, page: RosterPage, now: float) -> list[GossipEffect]:
@@ -257,7 +259,7 @@ class Membership:
         assert at is not None, f"{step.target.hex()} was probed and is not in the roster"
         match step:
             case Ask(target, probe):
-                return [Send(target, at, Ping(probe, self._digests(), self._news_for(target)))]
+                return [Send(target, at, Ping(probe, self._digests().summary, self._news_for(target)))]
             case AskHelpers(target, probe, helpers):
                 found = [(helper, self.roster.address(helper)) for helper in helpers]
                 knock = [Stream(target, at, Knock(probe))] if self._config.stream_probe else []

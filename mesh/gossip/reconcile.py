@@ -30,7 +30,7 @@ FEW = 32  # So many entries are sent at once: their sums would be no shorter.
 
 
 class Differs(Struct, frozen=True):
-    """A probe or its answer carried the digests of `peer`."""
+    """The answer to a probe carried the digests of `peer`."""
 
     peer: NodeId
     at: Address

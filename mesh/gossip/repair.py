@@ -40,7 +40,7 @@ COMPARE_S_MAX = 3600.0
 
 
 class Compare(Struct, frozen=True):
-    """A probe or its answer carried the digests of `peer`."""
+    """The answer to a probe carried the digests of `peer`."""
 
     peer: NodeId
     at: Address
@@ -219,6 +219,8 @@ class Repair:
         due, pause = self._pauses.get(compare.peer, (now, COMPARE_S))
         if now < due:
             return []
+        if now > due + COMPARE_S_MAX:  # They have long been equal since; of that nothing is told.
+            pause = COMPARE_S
         self._pauses[compare.peer] = now + pause, min(2 * pause, COMPARE_S_MAX)
         return [Stream(compare.peer, compare.at, self._sums(reply=True))]
 

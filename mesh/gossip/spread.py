@@ -29,6 +29,7 @@ INLINE_BYTES = 1_000  # What fits a datagram of 1,200 bytes beside its seal.
 ANNOUNCE_BYTES = 8 * 1024  # What is larger is pulled once, and not pushed by two parents.
 PARCEL_BYTES = 256 * 1024  # One frame: small enough that a probe behind it in the stream waits milliseconds.
 EAGER_LEAST = 2  # With fewer links for news a node does not let itself be pruned.
+DOUBTED = 3  # So many links hear the mark of what everybody was told: a lost datagram is missed by one of them.
 UNLINKED = 3  # So many members drawn by lot get the news of who has no links yet.
 PRUNE_AGAIN_S = 5.0  # A prune may get lost, and the other side may have too few others.
 
@@ -112,27 +113,36 @@ class Spread:
             item.copies += 1
         else:
             item.holders.setdefault(source, True)
-        small = self._links.all_told
-        for node, eager in self._targets(source):
+        direct = self._links.all_told or (self._is_direct and item.size <= ANNOUNCE_BYTES)
+        targets = self._told_directly(source) if direct else self._targets()
+        for node, eager in targets:
             if node in item.holders:
                 continue
-            if small or (eager and pushed and item.size <= ANNOUNCE_BYTES):
+            if eager and (direct or (pushed and item.size <= ANNOUNCE_BYTES)):
                 self._lanes.put(lane[0], node, lane[1] or mark, item, now)
             else:
                 self._lanes.put(MARKS_OF[lane[0]], node, mark, item, now)
         if item.size > ANNOUNCE_BYTES:
             self._lanes.hurry(now)
 
-    def _targets(self, source: NodeId | None) -> list[tuple[NodeId, bool]]:
-        """Who hears of an item, and whether at once. In a mesh of a few the origin tells all, and nobody else does."""
+    @property
+    def _is_direct(self) -> bool:
+        return len(self._roster.others()) <= self._config.direct_max
+
+    def _told_directly(self, source: NodeId | None) -> list[tuple[NodeId, bool]]:
+        """The origin tells everybody; of the others each asks a few of its links whether that has come, too."""
+        if source is None:
+            return [(node, True) for node in self._roster.others()]
+        linked = list(self._links.table.links)
+        return [(node, False) for node in self._rng.sample(linked, min(DOUBTED, len(linked)))]
+
+    def _targets(self) -> list[tuple[NodeId, bool]]:
+        """Who hears of an item in a larger mesh, and whether at once."""
         links = self._links.table.links
         linked = [(node, link.eager) for node, link in links.items()]
-        others = self._roster.others()
-        if self._links.all_told:
-            told = others if source is None else []
-            return [*linked, *((node, True) for node in told if node not in links)]
         if len(linked) >= UNLINKED:
             return linked
+        others = self._roster.others()
         drawn = self._rng.sample(others, min(UNLINKED, len(others)))
         return [*linked, *((node, True) for node in drawn if node not in links)]
 

@@ -56,6 +56,14 @@ class Datagrams:
             else:
                 return payload, Address(source[0], source[1])
 
+    def receive_nowait(self) -> tuple[bytes, Address] | None:
+        """A datagram that waits already. None: there is no other, or the network has something to report to `receive`."""
+        try:
+            payload, source = self._sending.recvfrom(DATAGRAM_BYTES_MAX)
+        except OSError:
+            return None
+        return payload, Address(source[0], source[1])
+
     def close(self) -> None:
         """Close the socket; a waiting `receive` raises. Closing twice is fine."""
         self._receiving.close()

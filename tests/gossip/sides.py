@@ -44,7 +44,7 @@ class Side:
     def publish(self, version: int, size: int = 1, owner: str = "") -> None:
         source = Publisher(MESH, node(owner or self.name), Boot(1, 1), lambda body: b"", 0.0)
         for number in range(version):
-            source.publish("node", "x" * size, number)
+            source.publish("node", "x" * (size - 1) + "ab"[number % 2], number)
             self.boards.merge(*source.flush(number))
 
     def handle(self, event: ReconcileEvent, now: float = 0.0) -> list[GossipEffect]:

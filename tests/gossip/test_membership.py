@@ -140,7 +140,7 @@ def test_who_leaves_is_gone_at_once_and_accused_by_nobody() -> None:
 def test_a_ping_is_answered_and_carries_the_accusation_of_the_other_side() -> None:
     core = alone("bob")
     core.roster.hear(accusation("bob"), 0.5)
-    effects = heard(core, Ping(7, QUIET))
+    effects = heard(core, Ping(7, QUIET.summary))
     ack = effects[0].message
     assert (ack.probe, ack.target, ack.news[0]) == (7, node("ada"), accusation("bob"))
 
@@ -163,7 +163,11 @@ def test_a_stale_accusation_is_answered_to_whoever_spreads_it() -> None:
 def test_rosters_that_differ_are_compared_and_not_too_often() -> None:
     core = alone("bob")
     asked = [
-        [effect for effect in heard(core, Ping(probe, QUIET), now=now) if isinstance(effect.message, RosterSums)]
+        [
+            effect
+            for effect in heard(core, Ack(probe, node("bob"), QUIET), by="bob", now=now)
+            if isinstance(effect, Send) and isinstance(effect.message, RosterSums)
+        ]
         for probe, now in enumerate((1.0, 1.1, 9.0))
     ]
     assert [len(found) for found in asked] == [1, 0, 1]
@@ -172,14 +176,21 @@ def test_rosters_that_differ_are_compared_and_not_too_often() -> None:
 def test_equal_rosters_are_not_compared() -> None:
     core = alone("bob")
     same = Digests(core.roster.digest, bytes(16), bytes(16))
-    (ack,) = heard(core, Ping(1, same))
-    assert isinstance(ack.message, Ack)
+    effects = heard(core, Ack(1, node("bob"), same), by="bob")
+    assert not [effect for effect in effects if isinstance(effect, Send)]
+
+
+def test_digests_are_told_where_they_differ_from_the_summary_in_the_ping() -> None:
+    core = alone("bob")
+    other = Digests(bytes(16), bytes(16), bytes(15) + b"x")
+    told = [heard(core, Ping(1, summary))[0].message.digests for summary in (QUIET.summary, other.summary)]
+    assert told == [None, QUIET]
 
 
 def test_a_forged_piece_is_told_and_takes_nothing_from_what_is_true() -> None:
     core = alone("bob")
     forged = sign(claim("cyd"), by="eve")
-    effects = heard(core, Ping(7, QUIET, (signed("dan"), forged, signed("eve"))))
+    effects = heard(core, Ping(7, QUIET.summary, (signed("dan"), forged, signed("eve"))))
     assert list(core.roster.others()) == [node("bob"), node("dan")]
     assert [effect.name for effect in effects if isinstance(effect, Emit)] == ["member.alive", "peer.malformed"]
     assert Ack in [type(effect.message) for effect in effects if isinstance(effect, Send)]

@@ -1,5 +1,7 @@
 """Posting: only what an owner signed is taken over, and each delta is passed on once."""
 
+from math import inf
+
 import pytest
 
 from mesh.crdt.board import Boards, SignedDelta, read_delta
@@ -142,6 +144,14 @@ def test_a_new_boot_posts_everything_again_and_drops_what_was_before() -> None:
 def test_a_topic_that_never_was_may_be_taken_away() -> None:
     ada = Owner("ada")
     assert ada.core.handle(Publish("never", None), 0.0) == []
-    assert ada.core.deadline() == 0.0
+    assert ada.core.deadline() == inf
     ada.core.handle(Tick(), 0.0)
     assert ada.items("ada") == {}
+
+
+def test_a_value_that_stays_the_same_is_published_once() -> None:
+    ada = Owner("ada")
+    ada.core.handle(Publish("node", {"units": 3}), 0.0)
+    assert ada.core.handle(Tick(), 0.0) != []
+    ada.core.handle(Publish("node", {"units": 3}), 5.0)
+    assert ada.core.deadline() == inf

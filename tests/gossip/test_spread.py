@@ -3,10 +3,12 @@
 import heapq
 from itertools import count
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mesh.config import GossipConfig
 from mesh.crdt.batch import Batch, OpenBatch, open_batch
 from mesh.crdt.board import SignedDelta
 from mesh.crdt.effects import Stocked
@@ -16,7 +18,7 @@ from mesh.events import Received, Tick
 from mesh.gossip.lanes import PACES, Lane
 from mesh.gossip.links import Links
 from mesh.gossip.recent import mark_of
-from mesh.gossip.spread import ANNOUNCE_BYTES, INLINE_BYTES, PARCEL_BYTES, UNLINKED, Fresh, Spread, SpreadEvent
+from mesh.gossip.spread import ANNOUNCE_BYTES, DOUBTED, INLINE_BYTES, PARCEL_BYTES, UNLINKED, Fresh, Spread, SpreadEvent
 from mesh.gossip.table import Link
 from mesh.ids import NodeId, RecordId
 from mesh.messages import Batches, Boards, Drop, Have, Message, Prune, Want
@@ -27,19 +29,22 @@ from tests.gossip.circle import CONFIG, accusation, address, node, rng, roster
 RECORD = RecordId("unit", "BTF/DIPOLE/1")
 MANY = [f"n{number}" for number in range(30)]
 EAGER, LAZY = MANY[:3], MANY[3:6]
+TREE = msgspec.structs.replace(CONFIG, direct_max=0)  # As in a mesh that is larger than these.
 
 
 class One:
     """Spread of a node with three links for news and three for marks, or with none in a small mesh."""
 
-    def __init__(self, *others: str, linked: bool = True, eager: tuple[str, ...] = (*EAGER,)) -> None:
+    def __init__(
+        self, *others: str, linked: bool = True, eager: tuple[str, ...] = (*EAGER,), config: GossipConfig = TREE
+    ) -> None:
         self.pen, disk = Pen(), MemoryReplica()
         disk.write([Write(Table.CERTIFICATES, self.pen.certificate, certificate_for("x"))])
         self.roster = roster("ada", *(others or MANY))
-        self.links = Links(self.roster, CONFIG, rng(), 0.0)
+        self.links = Links(self.roster, config, rng(), 0.0)
         for name in (*eager, *LAZY) if linked else ():
             self.links.table.add(node(name), Link(True, name in eager, 0.01, 30))
-        self.core = Spread(self.links, self.roster, CONFIG, rng(), disk)
+        self.core = Spread(self.links, self.roster, config, rng(), disk)
 
     def tell(self, event: SpreadEvent, now: float = 0.0) -> list[GossipEffect]:
         effects = self.core.handle(event, now)
@@ -69,6 +74,22 @@ def test_in_a_small_mesh_the_origin_tells_all_and_nobody_else_does(size: int) ->
     one.roster.hear(accusation(MANY[0]), 0.0)
     rest = dict(told(one.tell(Stocked((one.opened(),), None), 2.0)))  # The roster keeps no order of its members.
     assert rest == dict(to(MANY[1:size], Batches))
+
+
+def test_on_one_site_the_origin_tells_all_and_the_others_ask_a_few_whether_it_came() -> None:
+    one = One(config=CONFIG)
+    opened = one.opened()
+    assert told(one.tell(Stocked((opened,), None))) == to(MANY, Batches)
+    one.hear(MANY[0], Batches(((other := one.opened()).batch,)), 1.0)
+    assert one.tell(Stocked((other,), node(MANY[0])), 1.0) == []
+    marks = told(one.tell(Tick(), 2.0))
+    assert 2 <= len(marks) <= DOUBTED
+    assert set(marks) <= set(to([*EAGER, *LAZY], Have))
+
+
+def test_what_is_large_is_not_sent_to_a_whole_site_by_its_origin() -> None:
+    one = One(config=CONFIG)
+    assert told(one.tell(Stocked((one.opened(ANNOUNCE_BYTES),), None))) == to([*EAGER, *LAZY], Have)
 
 
 def test_news_leaves_at_once_on_eager_links_and_marks_later_on_the_others() -> None:
@@ -201,8 +222,8 @@ def test_of_a_board_that_waits_only_the_newest_whole_one_leaves() -> None:
 class Net:
     """Thirty nodes whose links are a ring with chords: a lossy network between their Spreads."""
 
-    def __init__(self, loss: float, seed: int) -> None:
-        self.loss, self.chance, self.order = loss, rng(seed), count()
+    def __init__(self, loss: float, seed: int, config: GossipConfig = TREE) -> None:
+        self.loss, self.chance, self.order, self.config = loss, rng(seed), count(), config
         self.ones = {node(name): self._one(number) for number, name in enumerate(MANY)}
         self.queue: list[tuple[float, int, NodeId, NodeId, Message]] = []
         self.has: dict[bytes, dict[NodeId, float]] = {}
@@ -210,10 +231,10 @@ class Net:
 
     def _one(self, number: int) -> Spread:
         known = roster(MANY[number], *(name for name in MANY if name != MANY[number]))
-        links = Links(known, CONFIG, rng(number), 0.0)
+        links = Links(known, self.config, rng(number), 0.0)
         for step in (1, 7, 11, 19, 23, 29):
             links.table.add(node(MANY[(number + step) % 30]), Link(True, True, 0.01, 30))
-        return Spread(links, known, CONFIG, rng(number), MemoryReplica())
+        return Spread(links, known, self.config, rng(number), MemoryReplica())
 
     def tell(self, who: NodeId, event: SpreadEvent, now: float) -> None:
         for effect in self.ones[who].handle(event, now):
@@ -225,6 +246,14 @@ class Net:
     def post(self, origin: str, body: bytes, now: float) -> None:
         self.has[body] = {node(origin): now}
         self.tell(node(origin), Fresh(SignedDelta(body, b""), None), now)
+
+    def post_all(self) -> None:
+        """Forty items, one a second; copies are counted of the second half."""
+        for number in range(40):
+            if number == 20:
+                self.copies = 0
+            self.post(MANY[number * 7 % 30], b"update %d" % number, float(number))
+            self.run(number + 1.0)
 
     def run(self, end: float) -> None:
         while True:
@@ -250,14 +279,20 @@ class Net:
 @given(st.integers(0, 1_000), st.sampled_from([0.0, 0.05, 0.2]))
 def test_every_item_reaches_everybody_and_the_tree_carries_few_copies(seed: int, loss: float) -> None:
     net = Net(loss, seed)
-    for number in range(40):
-        if number == 20:
-            net.copies = 0
-        net.post(MANY[number * 7 % 30], b"update %d" % number, float(number))
-        net.run(number + 1.0)
+    net.post_all()
     lacking = sum(30 - len(holders) for holders in net.has.values())
     assert lacking <= (12 if loss > 0.1 else 0)  # One in a hundred, for reconcile, where a fifth of all is lost.
     assert net.copies <= 20 * 29 * 3
+
+
+@settings(deadline=None, max_examples=5)
+@given(st.integers(0, 1_000), st.sampled_from([0.0, 0.05]))
+def test_on_one_site_each_gets_one_copy_and_asks_for_what_was_lost(seed: int, loss: float) -> None:
+    net = Net(loss, seed, CONFIG)
+    net.post_all()
+    lacking = sum(30 - len(holders) for holders in net.has.values())
+    assert lacking <= (6 if loss else 0)  # One in two hundred, for reconcile.
+    assert net.copies <= 20 * 29 * (1.1 if loss else 1.0)
 
 
 def test_batches_and_deltas_of_one_mark_are_one_item() -> None:

@@ -128,3 +128,13 @@ async def test_names_are_resolved() -> None:
 async def test_an_unknown_name_is_explained(host: str) -> None:
     with pytest.raises(ConnectFailed, match="name service"):
         await resolve(Address(host, 7300))
+
+
+async def test_what_waits_already_is_taken_without_waiting() -> None:
+    with bind(HOST, 0) as ada, bind(HOST, 0) as bob:
+        assert bob.receive_nowait() is None
+        for payload in (b"1", b"2"):
+            ada.send(payload, bob.address)
+        assert (await received(bob))[0] == b"1"
+        assert bob.receive_nowait() == (b"2", ada.address)
+        assert bob.receive_nowait() is None
