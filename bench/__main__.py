@@ -7,10 +7,10 @@ from itertools import chain
 
 import msgspec
 
-from bench import api, durability, ledger, loop, past, reconcile
+from bench import api, durability, gossip, ledger, loop, past, reconcile
 from bench.measure import Measure
 
-GROUPS = ("ledger", "api", "loop", "durability", "past")
+GROUPS = ("ledger", "api", "loop", "gossip", "durability", "past")
 
 
 def main() -> int:
@@ -41,6 +41,8 @@ def _measures(group: str, chosen: argparse.Namespace) -> Iterator[Measure]:
             return api.measures()
         case "loop":
             return loop.measures()
+        case "gossip":
+            return gossip.measures()
         case "past":
             return past.measures()
         case _:

@@ -129,6 +129,11 @@ class Colonies:
         found = [note for process in self.processes for note in process.notes if note.at >= since]
         return sorted(found, key=lambda note: note.at)
 
+    def forget(self) -> None:
+        """Begin the notes anew."""
+        for process in self.processes:
+            process.notes.clear()
+
     async def count(self) -> Counted:
         """What all nodes count, together."""
         total = Counted({}, {}, {}, {})
@@ -147,8 +152,13 @@ class Colonies:
 
     async def restart(self, process: ColonyProcess) -> None:
         """Start a process that was killed, and wait until all see all."""
-        await process.start(self._nursery, self._seeds(process))
+        await process.start(self._nursery, self.seeds(process))
         await self.wait_for_everybody()
+
+    async def stop(self) -> None:
+        """Let all leave."""
+        for process in self.processes:
+            await process.stop()
 
     async def wait_for_everybody(self) -> None:
         """Wait until each node holds all others well."""
@@ -157,10 +167,11 @@ class Colonies:
     async def wait_until(self, holds: Callable[[Counted], bool]) -> None:
         """Wait for what the counts show sooner or later."""
         with trio.fail_after(PATIENCE_S):
-            while not holds(await self.count()):
-                await trio.sleep(LOOK_S)  # noqa: ASYNC110  (another process: it has no event to wait for)
+            while not holds(await self.count()):  # noqa: ASYNC110  (it waits for processes)
+                await trio.sleep(LOOK_S)
 
-    def _seeds(self, process: ColonyProcess) -> list[str]:
+    def seeds(self, process: ColonyProcess) -> list[str]:
+        """Whom a process asks first: nodes of two others."""
         others = [other for other in self.processes if other is not process and other.addresses]
         return [next(iter(other.addresses.values())) for other in others[:2]]
 
@@ -175,11 +186,10 @@ async def colonies(folder: Path, groups: Sequence[Sequence[str]]) -> AsyncIterat
         found = Colonies([ColonyProcess(folder, group) for group in groups], nursery)
         try:
             for process in found.processes:
-                await process.start(nursery, found._seeds(process))
+                await process.start(nursery, found.seeds(process))
             await found.wait_for_everybody()
             yield found
         finally:
             with trio.CancelScope(shield=True):
-                for process in found.processes:
-                    await process.stop()
+                await found.stop()
             nursery.cancel_scope.cancel()

@@ -25,7 +25,8 @@ from mesh.gossip.showing import Showing
 from mesh.ids import Address, Head, NodeId, WriterId
 from mesh.messages import HEADS_MAX, Digests, Heads, HeadSums, More
 
-SETTLE_S = 0.3  # A difference that push is about to close anyway is given this long.
+SETTLE_S = 0.3  # A difference that push is about to close anyway is given this long,
+PUSHED_S = 3.0  # and while news keeps coming, as in a burst of writes, so long at most.
 FEW = 32  # So many entries are sent at once: their sums would be no shorter.
 
 
@@ -63,7 +64,7 @@ class Reconcile:
         self._outgoing, self._incoming, self._showing = Outgoing(ledger), Incoming(rng), Showing(boards)
         self._differing: dict[NodeId, tuple[Address, Digests]] = {}
         self._queue: dict[NodeId, Address] = {}  # Peers that were met while another one was asked.
-        self._at = float("inf")
+        self._at = self._differ_since = float("inf")
         self._asked_at = float("-inf")
         self._anchored: dict[tuple[NodeId, WriterId], tuple[int, tuple[Head, ...]]] = {}
 
@@ -97,6 +98,7 @@ class Reconcile:
             case Received():
                 return self._on_message(event, now)
             case Merged():
+                self._wait_for_more(event, now)
                 return [*self._incoming.merged(event, self._ledger.durable.lines, now), *self._ask_next(now)]
             case Stored(ticket):
                 return [*self._incoming.stored(ticket, self._ledger.durable.lines, now), *self._ask_next(now)]
@@ -125,8 +127,15 @@ class Reconcile:
             return []
         self._differing[differs.peer] = (differs.at, differs.digests)
         if self._at == float("inf"):
+            self._differ_since = now
             self._at = now + SETTLE_S * (1 + self._rng.random())
         return []
+
+    def _wait_for_more(self, merged: Merged, now: float) -> None:
+        """Pushed news came: what else differs may be right behind it."""
+        pushed = not merged.session and merged.ticket is not None
+        if pushed and self._at != float("inf"):
+            self._at = min(max(self._at, now + SETTLE_S), self._differ_since + PUSHED_S)
 
     def _on_ask(self, peer: NodeId, at: Address, now: float) -> list[Said]:
         if now < self._asked_at + self._config.sync_interval_s or self._incoming.busy:

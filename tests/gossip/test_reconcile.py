@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from mesh.crdt.compose import Put
 from mesh.events import Tick
 from mesh.gossip import showing
-from mesh.gossip.incoming import ANSWER_S
-from mesh.gossip.reconcile import SETTLE_S, Ask, Differs
+from mesh.gossip.incoming import ANSWER_S, Merged
+from mesh.gossip.reconcile import PUSHED_S, SETTLE_S, Ask, Differs
 from mesh.ids import BatchHash, Boot, Head, RecordId
 from mesh.messages import Batches, BoardVersion, Digests, Heads, Versions
 from mesh.messages import Boards as BoardsMessage
@@ -106,6 +106,18 @@ def test_a_difference_that_push_closed_meanwhile_is_not_asked_about() -> None:
     one.handle(Differs(node("b"), address("b"), two.digests()), 10.0)
     one.site.pull(two.site)
     assert one.handle(Tick(), 20.0) == []
+
+
+def test_while_news_keeps_coming_nobody_is_asked_for_a_bounded_time() -> None:
+    one, two = Side("a"), Side("b")
+    two.site.write(Put(RECORD, "current", 1))
+    one.handle(Differs(node("b"), address("b"), two.digests()), 10.0)
+    for step in range(20):
+        one.handle(Merged(node("c"), address("c"), 0, False, 1, step), 10.0 + step * 0.2)
+        assert one.core.deadline() <= min(10.0 + step * 0.2 + 2 * SETTLE_S, 10.0 + PUSHED_S)
+    assert one.core.deadline() == 10.0 + PUSHED_S
+    one.handle(Merged(node("b"), address("b"), 0, False, 1, None), 14.0)
+    assert isinstance(one.handle(Tick(), 10.0 + PUSHED_S)[0].message, Heads)
 
 
 def test_an_equal_digest_takes_an_earlier_difference_back() -> None:
