@@ -54,7 +54,8 @@ def run_experiment(
     dask
         The address of a Dask scheduler whose workers do it instead, as tcp://HOST:8786.
     only
-        Only points with this parameter, as nodes=64; may be given several times. The report is of all that is finished then.
+        Only points with this parameter, as nodes=64; may be given several times, for one parameter or several. The report is of all
+        that is finished then.
     quick
         A small version that shows within seconds that all of it works, and measures nothing.
     list_all
@@ -84,9 +85,12 @@ def run_experiment(
 
 
 def selected(cells: Sequence[Cell], only: Sequence[str]) -> list[Cell]:
-    """The cells whose points have all of these parameters, as `nodes=64`. Raises UsageError where there are none."""
-    wanted = [one.partition("=")[::2] for one in only]
-    found = [cell for cell in cells if all(str(cell.point.get(key)) == value for key, value in wanted)]
+    """The cells whose points have one of the values given for each parameter, as `nodes=64`. Raises UsageError where none has."""
+    wanted: dict[str, list[str]] = {}
+    for one in only:
+        key, _, value = one.partition("=")
+        wanted.setdefault(key, []).append(value)
+    found = [cell for cell in cells if all(str(cell.point.get(key)) in values for key, values in wanted.items())]
     if not found:
         points = dict.fromkeys(" ".join(f"{key}={value}" for key, value in cell.point.items()) for cell in cells)
         raise UsageError(

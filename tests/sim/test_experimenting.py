@@ -12,8 +12,8 @@ import pytest
 from rich.console import Console
 
 from mesh.errors import UsageError
-from sim.experimenting import finish, run_experiment
-from sim.experiments.catalogue import NAMES
+from sim.experimenting import finish, run_experiment, selected
+from sim.experiments.catalogue import NAMES, find_experiment
 from sim.experiments.plan import Cell
 from sim.experiments.repeating import read_account
 from sim.experiments.shelf import Shelf
@@ -60,6 +60,12 @@ def test_a_cell_that_breaks_is_told_and_the_others_are_kept(tmp_path: Path, caps
     assert [ran.cell for ran in broken] == [cells[0]]
     assert "BROKE: ValueError: an unlucky number" in capsys.readouterr().out
     assert [path.stem for path in tmp_path.glob("cells/*.json")] == [cells[1].name]
+
+
+def test_parameters_are_chosen_by_any_of_their_values_and_all_of_their_names() -> None:
+    cells = find_experiment(OWN).cells(quick=True, seeds=1)
+    assert len(selected(cells, ("nodes=2", "nodes=3"))) == 4
+    assert [cell.point for cell in selected(cells, ("nodes=2", "profile=swim"))] == [{"nodes": 2, "profile": "swim"}]
 
 
 def test_a_part_can_be_measured_and_the_report_is_of_all_that_is_finished(tmp_path: Path) -> None:
