@@ -130,6 +130,8 @@ def _bars(results: Results) -> list[Finding]:
         measured=f"{counts}; ratio {say(against)}" if against is not None else counts,
         interval=against,
         reached=sum(mesh) <= sum(theirs) if mesh and theirs else None,
+        value=sum(mesh),
+        bar=sum(theirs),
     )
     return [
         at_most("false positives of the mesh against SWIM in the same runs", BAR_SHARE, "bar 2", share),

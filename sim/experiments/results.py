@@ -20,7 +20,10 @@ class Measured(Struct, frozen=True):
 
 
 class Finding(Struct, frozen=True, kw_only=True):
-    """What a paper or a bar says beside what was measured. `reached`: whether the bar is; None where there is none to reach."""
+    """What a paper or a bar says beside what was measured.
+
+    `reached`: whether `value` is at most `bar`; None where there is none to reach.
+    """
 
     what: str
     said: str
@@ -28,6 +31,8 @@ class Finding(Struct, frozen=True, kw_only=True):
     measured: str
     interval: Interval | None = None
     reached: bool | None = None
+    value: float | None = None
+    bar: float | None = None
 
 
 class Results:
@@ -111,9 +116,17 @@ def held_against(what: str, said: str, by: str, interval: Interval | None, unit:
 
 def at_most(what: str, bar: float, by: str, interval: Interval | None, unit: str = "") -> Finding:
     """A figure that shall be at most `bar`."""
-    reached = interval.value <= bar if interval is not None else None
-    said = f"≤ {number(bar)}{f' {unit}' if unit else ''}"
-    return Finding(what=what, said=said, by=by, measured=say(interval, unit), interval=interval, reached=reached)
+    value = interval.value if interval is not None else None
+    return Finding(
+        what=what,
+        said=f"≤ {number(bar)}{f' {unit}' if unit else ''}",
+        by=by,
+        measured=say(interval, unit),
+        interval=interval,
+        reached=value <= bar if value is not None else None,
+        value=value,
+        bar=bar,
+    )
 
 
 def in_all(what: str, by: str, values: Sequence[float], bar: float, unit: str = "") -> Finding:
@@ -127,4 +140,6 @@ def in_all(what: str, by: str, values: Sequence[float], bar: float, unit: str = 
         measured=f"in {good} of {len(values)} runs{worst}",
         interval=mean_of(values),
         reached=good == len(values) if values else None,
+        value=max(values, default=None),
+        bar=bar,
     )
