@@ -32,11 +32,15 @@ class Disconnected(Struct, frozen=True):
 
 
 class DialFailed(Struct, frozen=True):
-    """Nobody of this mesh answered at `at`. `refused`: the machine did, and nobody listens on that port."""
+    """Nobody of this mesh answered at `at`. `refused`: the machine did, and nobody listens on that port.
+
+    `turned_away`: a node listens there and does not let this one in; `reason` says why.
+    """
 
     at: Address
     reason: str
     refused: bool = False
+    turned_away: bool = False
 
 
 class Publish(Struct, frozen=True):

@@ -24,6 +24,7 @@ from mesh.errors import MalformedMessage, StorageError
 from mesh.events import Connected, DialFailed, Disconnected, Leave, Publish, Received, Tick
 from mesh.gossip.dissemination import Dissemination, MakeDissemination
 from mesh.gossip.ends import EndSharing
+from mesh.gossip.gate import Barred, Gate
 from mesh.gossip.incoming import Merged, Progress
 from mesh.gossip.links import Links
 from mesh.gossip.members import NOBODY, Acquaintance
@@ -92,7 +93,7 @@ Event = (
     | Damaged
     | Tick
 )
-_Said = Effect | LedgerEffect | Fresh | Forgotten | OwnHead | Damaged | Mend | Suspect
+_Said = Effect | LedgerEffect | Fresh | Forgotten | Barred | OwnHead | Damaged | Mend | Suspect
 
 
 class Origin(Struct, frozen=True):
@@ -150,7 +151,7 @@ class Peer:
         self.scrub = Scrub(self.ledger, origin.config.storage, now)
         self.repair = Repair(self.ledger, self.roster, trust, _split(rng))
         self._ends = EndSharing(self.ledger, self.roster, _split(rng))
-        self._aside = Aside(self.roster)
+        self._aside, self._gate = Aside(self.roster), Gate(self.ledger, self.roster)
         self._read_only = origin.read_only
         for at in known:
             self._redial.handle(Known(at), now)
@@ -166,7 +167,7 @@ class Peer:
     def deadline(self) -> float:
         """When the next Tick is due."""
         cores = (self._membership, self._reconcile, self._posting, self._redial, self._records, self.ledger)
-        others = (self.scrub, self.repair, self.links, self.spread)
+        others = (self.scrub, self.repair, self.links, self.spread, self._gate)
         return self._aside.limit(min(core.deadline() for core in (*cores, *others)))
 
     def handle(self, event: Event, now: float) -> list[Effect]:
@@ -196,8 +197,10 @@ class Peer:
     def _react(self, event: Event, now: float, work: deque[_Said]) -> None:
         match event:
             case Received():
-                self._on_message(event, now, work)
+                if self._gate.admits(event.sender):
+                    self._on_message(event, now, work)
             case Connected():
+                work += self._gate.handle(event, now)
                 work += self._redial.handle(event, now)
                 work += self._membership.handle(event, now)
                 work += self._reconcile.handle(event, now)
@@ -226,6 +229,7 @@ class Peer:
             case Tick():
                 for core in (self._membership, self._reconcile, self._posting, self._redial, self._records):
                     work += core.handle(event, now)
+                work += self._gate.handle(event, now)
                 work += self.repair.handle(event, now)
                 work += self.scrub.handle(Due(), now)
                 work += self.links.handle(event, now)
@@ -286,9 +290,10 @@ class Peer:
                     work += self.spread.handle(said, now)
             case Fresh():
                 work += self.spread.handle(said, now)
-            case Forgotten():
+            case Forgotten() | Barred():
                 work += self._membership.handle(said, now)
             case Ended():
+                work += self._gate.handle(said, now)
                 work += self._ends.handle(said, now)
             case Damaged():
                 work += self.repair.handle(said, now)

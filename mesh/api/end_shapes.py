@@ -43,7 +43,10 @@ class AddEnds(Params, frozen=True, kw_only=True):
 
 
 class EndTarget(Struct, frozen=True):
-    """What an admin has to sign to end one writer, and how many batches and records that concerns here."""
+    """What an admin has to sign to end one writer, and how many batches and records that concerns here.
+
+    With `node`, and no `writer`: the end of that node, whose certificate opens no door any more.
+    """
 
     writer: str
     peer: str
@@ -52,10 +55,14 @@ class EndTarget(Struct, frozen=True):
     branch: str
     batches: int
     records: int
+    node: str = ""
 
 
 class EndPreview(Struct, frozen=True):
-    """One target for each writer that is meant. `items` are the first of the records that would change."""
+    """One target for each writer that is meant, and one for the node where all of it is.
+
+    `items` are the first of the records that would change.
+    """
 
     mesh: str
     targets: list[EndTarget]
@@ -66,7 +73,10 @@ class EndPreview(Struct, frozen=True):
 
 
 class EndRow(Struct, frozen=True):
-    """One end. `batches`: how many of its writer's were taken here; others came later and were refused."""
+    """One end. `batches`: how many of its writer's were taken here; others came later and were refused.
+
+    With `node`, and no `writer`: the end of that node.
+    """
 
     writer: str
     peer: str
@@ -79,6 +89,7 @@ class EndRow(Struct, frozen=True):
     batches: int
     content: str
     signature: str
+    node: str = ""
 
 
 class EndList(Struct, frozen=True):

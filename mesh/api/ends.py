@@ -36,7 +36,7 @@ async def preview_end(node: Node, params: PreviewEnd) -> EndPreview:
         ends = [_end(node, tree, context, writer, params) for writer in _writers(node, context, params)]
         keys = [_keys(tree, context, end) for end in ends]
         peers = [peer_of(node, reader, end.writer) for end in ends]
-    targets: list[EndTarget] = []
+    targets = _of_nodes(node, params)
     touched: dict[RecordId, None] = {}
     for end, its, peer in zip(ends, keys, peers, strict=True):
         found = await each(node, its, _records)
@@ -49,6 +49,14 @@ async def preview_end(node: Node, params: PreviewEnd) -> EndPreview:
     return EndPreview(node.identity.mesh.hex(), targets, batches, len(touched), items, token)
 
 
+def _of_nodes(node: Node, params: PreviewEnd) -> list[EndTarget]:
+    """The end of the node itself, where all of a node is meant."""
+    if params.number or params.branch:
+        return []
+    members = [row for row in node.members() if params.whose in (row.name, row.node)]
+    return [EndTarget("", row.name, 0, NO_BATCH.hex(), "", 0, 0, row.node) for row in members]
+
+
 def _writers(node: Node, context: Context, params: PreviewEnd) -> list[WriterId]:
     whose = params.whose
     lines = [line for line in context.lines.values() if line.branch is None]
@@ -59,6 +67,8 @@ def _writers(node: Node, context: Context, params: PreviewEnd) -> list[WriterId]
             raise UsageError(
                 f"{whose!r} is the beginning of {len(owned)} writers", field="whose", todo="give more of it"
             )
+    if not owned and _of_nodes(node, params):
+        return []  # It is a member, and has written nothing.
     if not owned:
         raise NotFound(
             f"no writer or node {whose!r} has written anything that {node.name} holds",
@@ -142,8 +152,8 @@ async def list_ends(node: Node, params: Nothing) -> EndList:
 
 def _row(node: Node, reader: Reader, end: End, signed: SignedEnd, taken: Mapping[WriterId, int]) -> EndRow:
     return EndRow(
-        writer=end.writer.hex(),
-        peer=peer_of(node, reader, end.writer),
+        writer="" if end.node is not None else end.writer.hex(),
+        peer=node.owner_name(end.node) if end.node is not None else peer_of(node, reader, end.writer),
         number=end.number,
         hash=end.hash.hex(),
         branch=end.branch.hex(),
@@ -153,6 +163,7 @@ def _row(node: Node, reader: Reader, end: End, signed: SignedEnd, taken: Mapping
         batches=taken.get(end.writer, 0),
         content=signed.content.hex(),
         signature=signed.signature.hex(),
+        node=end.node.hex() if end.node is not None else "",
     )
 
 

@@ -18,7 +18,7 @@ from mesh.runtime.meter import Durations
 from mesh.runtime.node import Node
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
-STANDINGS = ("alive", "suspect", "down", "left")
+STANDINGS = ("alive", "suspect", "down", "left", "ended")
 
 
 class Metrics:

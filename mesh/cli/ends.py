@@ -35,7 +35,8 @@ async def end(
     Parameters
     ----------
     whose
-        A node, which means all the writers that it ever was; or one writer, by the beginning of its id.
+        A node, which means all the writers that it ever was, and that its certificate opens no door any more; or one writer, by the
+        beginning of its id.
     mesh
         The mesh's own folder, which holds ca.key.
     reason
@@ -54,7 +55,7 @@ async def end(
         found = await client.preview_end(whose, number=after, branch=branch)
         if not common.json:
             columns = ("writer", "node", "stays up to", "batches", "records")
-            rows = [(t.writer, t.peer, str(t.number), str(t.batches), str(t.records)) for t in found.targets]
+            rows = [(_what(t.writer), t.peer, str(t.number), str(t.batches), str(t.records)) for t in found.targets]
             show_table(columns, rows)
             show_text("\n".join(found.items))
         if not yes:
@@ -66,18 +67,30 @@ async def end(
         ended = await client.add_ends(signed)
     if common.json:
         show_json(ended)
-    note(
-        f"{found.batches} batches of {len(signed)} writers are taken back; every peer does the same when it hears of it"
-    )
+    writers = sum(bool(target.writer) for target in found.targets)
+    barred = [target.peer for target in found.targets if target.node]
+    note(f"{found.batches} batches of {writers} writers are taken back; every peer does the same when it hears of it")
+    if barred:
+        note(
+            f"{', '.join(barred)} is let in nowhere any more; to trust that machine again, let it join in a fresh folder"
+        )
     return 0
+
+
+def _what(writer: str) -> str:
+    return writer or "the node itself"
 
 
 def _signed(target: "EndTarget", admin: "Admin", reason: str, author: str) -> tuple[bytes, bytes]:
     """One end of what was previewed, with the admin's signature."""
     from mesh.crdt.clock import stamp_of
-    from mesh.crdt.ends import DOMAIN, End, sign_end
-    from mesh.ids import BatchHash, WriterId
+    from mesh.crdt.ends import DOMAIN, End, end_of_node, sign_end
+    from mesh.ids import BatchHash, NodeId, WriterId
 
+    if target.node:
+        node = NodeId(bytes.fromhex(target.node))
+        made = sign_end(end_of_node(admin.mesh, node, (reason, author), stamp_of(time.time())), admin.sign)
+        return made.content, made.signature
     place = WriterId(bytes.fromhex(target.writer)), target.number, BatchHash(bytes.fromhex(target.hash))
     branch = bytes.fromhex(target.branch)
     one = sign_end(End(DOMAIN, admin.mesh, *place, branch, reason, author, stamp_of(time.time())), admin.sign)
@@ -92,7 +105,8 @@ async def ends(*, common: Common = DEFAULT) -> None:
         return show_json(found)
     columns = ("node", "writer", "stays up to", "branch", "taken here", "by", "when", "reason")
     rows = [
-        (r.peer, r.writer, str(r.number), r.branch[:8], str(r.batches), r.author, moment(r.at), r.reason) for r in found
+        (r.peer, _what(r.writer), str(r.number), r.branch[:8], str(r.batches), r.author, moment(r.at), r.reason)
+        for r in found
     ]
     show_table(columns, rows)
     return note(f"{len(found)} ends")

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from mesh.errors import MeshError, UsageError
 
-STYLES = {"alive": "green", "suspect": "yellow", "down": "red", "left": "dim"}
+STYLES = {"alive": "green", "suspect": "yellow", "down": "red", "ended": "red", "left": "dim"}
 
 
 def show_json(value: object) -> None:

@@ -34,7 +34,10 @@ class ForkPage(Struct, frozen=True):
 
 
 class EndTarget(Struct, frozen=True):
-    """What an admin has to sign to end one writer: `hash` is that of its last batch that stays."""
+    """What an admin has to sign to end one writer: `hash` is that of its last batch that stays.
+
+    With `node`, and no `writer`: the end of that node, whose certificate opens no door any more.
+    """
 
     writer: str
     peer: str
@@ -43,6 +46,7 @@ class EndTarget(Struct, frozen=True):
     branch: str
     batches: int
     records: int
+    node: str = ""
 
 
 class EndPreview(Struct, frozen=True):
@@ -56,7 +60,7 @@ class EndPreview(Struct, frozen=True):
 
 
 class EndedWriter(Struct, frozen=True):
-    """One end of a writer, and how many of its batches were taken at this peer."""
+    """One end of a writer, and how many of its batches were taken at this peer; with `node`, and no `writer`, of a node."""
 
     writer: str
     peer: str
@@ -66,6 +70,7 @@ class EndedWriter(Struct, frozen=True):
     author: str
     at: float
     batches: int
+    node: str = ""
 
 
 class EndPage(Struct, frozen=True):

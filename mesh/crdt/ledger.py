@@ -88,6 +88,7 @@ class Ledger:
         self._stale = self._held_lines()
         self._fresh = True
         self._scribe = Scribe(mesh, trust, certificate, author, self._working)
+        self._node = own.node
 
     @property
     def lines(self) -> Lines:
@@ -112,7 +113,7 @@ class Ledger:
     @property
     def is_ended(self) -> bool:
         """Whether an admin has ended this node's own writer: then it writes nothing."""
-        return is_ended(self._working, self.writer) is not None
+        return is_ended(self._working, self._node, self.writer) is not None
 
     def deadline(self) -> float:
         """At once while batches that were held when the replica was opened wait for their one more try; else never."""
@@ -207,7 +208,7 @@ class Ledger:
             )
         with self._overlay.read() as reader:
             refuse_held_chain(reader, self._working.lines.get(self.writer))
-            refuse_ended(self._working, self.writer)
+            refuse_ended(self._working, self._node, self.writer)
             changes = changes_of(reader, compose.edits)
             _check_size(changes, compose)
         with self._folding(now) as fold:

@@ -9,7 +9,7 @@ from mesh.crdt.keys import batch_key
 from mesh.crdt.lines import Context, Line
 from mesh.crdt.replica import Reader, Table
 from mesh.errors import Refused
-from mesh.ids import NO_BATCH, WriterId
+from mesh.ids import NO_BATCH, NodeId, WriterId
 
 
 def refuse_held_chain(reader: Reader, line: Line | None) -> None:
@@ -25,19 +25,22 @@ def refuse_held_chain(reader: Reader, line: Line | None) -> None:
     )
 
 
-def is_ended(context: Context, writer: WriterId) -> End | None:
-    """The end behind which this writer's next batch would stand."""
+def is_ended(context: Context, node: NodeId, writer: WriterId) -> End | None:
+    """The end of this node, or the one behind which its writer's next batch would stand."""
+    if node in context.ends.nodes:
+        return context.ends.nodes[node]
     line = context.lines.get(writer)
     tip = (line.have.number, line.have.hash) if line is not None else (0, NO_BATCH)
     return next((end for end in context.ends.of(writer) if (end.number, end.hash) == tip), None)
 
 
-def refuse_ended(context: Context, writer: WriterId) -> None:
-    """A write of a writer that an admin has ended would count nowhere. Raises Refused."""
-    if (end := is_ended(context, writer)) is None:
+def refuse_ended(context: Context, node: NodeId, writer: WriterId) -> None:
+    """A write of a node or writer that an admin has ended would count nowhere. Raises Refused."""
+    if (end := is_ended(context, node, writer)) is None:
         return
+    what = "this node" if end.node is not None else f"this node's writes behind batch {end.number}"
     raise Refused(
-        f"{end.author} has ended this node's writes behind batch {end.number}: {end.reason or 'no reason was given'}",
+        f"{end.author} has ended {what}: {end.reason or 'no reason was given'}",
         rule="what an ended writer signs has no effect anywhere",
         todo="write at another peer; where this node is trusted again, let it join the mesh anew, in a fresh folder",
     )

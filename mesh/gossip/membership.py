@@ -16,6 +16,7 @@ from mesh.effects import Dial, Emit, GossipEffect, Send, StoreLazily, Stream
 from mesh.errors import MalformedMessage
 from mesh.events import Connected, DialFailed, Disconnected, Leave, Received, Tick
 from mesh.gossip.comparing import BULK, Comparing
+from mesh.gossip.gate import Barred
 from mesh.gossip.news import NewsQueue
 from mesh.gossip.planes import DATAGRAMS, STREAMS, Planes
 from mesh.gossip.posting import Forgotten
@@ -47,7 +48,7 @@ def boot_write(boot: Boot) -> Write:
     return Write(Table.META, BOOT, msgspec.msgpack.encode(boot))
 
 
-MembershipEvent = Received | Connected | Disconnected | DialFailed | Forgotten | Leave | Tick
+MembershipEvent = Received | Connected | Disconnected | DialFailed | Forgotten | Barred | Leave | Tick
 
 
 class Membership:
@@ -83,6 +84,8 @@ class Membership:
                 return self._on_refused(at, now)
             case DialFailed(at):
                 return self._on_no_stream(at, now)
+            case Barred(node):
+                return self._follow(self.roster.bar(node, now), now)
             case Forgotten(boot):
                 return self._follow(self.roster.outrank(boot, now), now)
             case Leave():

@@ -9,7 +9,7 @@ from random import Random
 from msgspec import Struct
 
 from mesh.config import GossipConfig
-from mesh.effects import Dial, GossipEffect
+from mesh.effects import Dial, Emit, GossipEffect
 from mesh.events import Connected, DialFailed, Tick
 from mesh.gossip.roster import Roster
 from mesh.ids import Address, NodeId
@@ -38,6 +38,7 @@ class Redial:
         self._met: dict[
             Address, NodeId
         ] = {}  # Who answered where we dialled: a seed may be a name or a forwarded port.
+        self._turned_away: dict[Address, str] = {}
         self._at = self._began = now
 
     def deadline(self) -> float:
@@ -58,11 +59,18 @@ class Redial:
             case DialFailed(at):
                 self._tried[at] = now
                 self._met.pop(at, None)
-                return []
+                return self._on_turned_away(event) if event.turned_away else []
             case Connected():
                 return []  # It came to us, from a port where it does not listen.
             case Tick():
                 return self._on_tick(now)
+
+    def _on_turned_away(self, failed: DialFailed) -> list[GossipEffect]:
+        """Tell once that a peer does not let this node in, and why: its admin may have ended it."""
+        if self._turned_away.get(failed.at) == failed.reason:
+            return []
+        self._turned_away[failed.at] = failed.reason
+        return [Emit("peer.refused", {"at": str(failed.at), "reason": failed.reason})]
 
     def _on_tick(self, now: float) -> list[GossipEffect]:
         if now < self._at:

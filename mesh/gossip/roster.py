@@ -62,6 +62,7 @@ class Roster:
         self.me = claim.node
         self._trust = trust
         self.lives = Lives()
+        self._barred: dict[NodeId, None] = {}
         self._members = Members(claim.node, base)
         self._put(claim, self._sign(claim), claim.standing, now)
 
@@ -149,7 +150,18 @@ class Roster:
         if member is not None and (claim.boot, claim.counter) <= (member.claim.boot, member.claim.counter):
             return Heard(answer=_held(member), answers=node)
         self._put(claim, signed, claim.standing, now)
+        if node in self._barred:
+            return self.bar(node, now)
         return Heard(((node, signed),), self._tell_change(member, claim))
+
+    def bar(self, node: NodeId, now: float) -> Heard:
+        """Hold a member down whatever it claims: an admin has ended it. Its claims are kept, so that rosters agree."""
+        self._barred[node] = None
+        member = self._members.get(node)
+        if node == self.me or member is None:
+            return NOTHING
+        shut = self.accuse(node, Standing.DOWN, now)
+        return Heard(((node, member.signed), *shut.spread), shut.events)
 
     def _tell_change(self, before: Member | None, claim: Claim) -> tuple[Emit, ...]:
         about: dict[str, str | int | float | bool] = {

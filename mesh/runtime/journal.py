@@ -15,6 +15,7 @@ from mesh.runtime.node import Node
 BACKLOG = 1_000
 WARNINGS = (
     "peer.malformed",
+    "peer.refused",
     "ledger.fork",
     "ledger.void",
     "ledger.held",

@@ -107,7 +107,7 @@ class Links:
         except ConnectFailed as error:
             if to is not None:
                 self._waiting.pop(to, None)
-            self._on_event(DialFailed(at, error.reason, error.refused))
+            self._on_event(DialFailed(at, error.reason, error.refused, error.turned_away))
             return
         finally:
             self._dialling.pop(at, None)

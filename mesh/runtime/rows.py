@@ -12,7 +12,7 @@ COPY_TOPIC = "copy"  # Of a node's own board, once a copy of its disk has run be
 
 
 class MemberRow(Struct, frozen=True):
-    """One member as this node sees it. `standing` is alive, suspect, down or left; `since` seconds since 1970.
+    """One member as this node sees it. `standing` is alive, suspect, down, left or ended; `since` seconds since 1970.
 
     `degraded` is empty, or names what fails between this node and a member that is here: `datagrams` or `streams`.
     `storage` is empty, or says that the member's disk is `read-only` or `failing`, as last heard from it. `copied` is empty, or

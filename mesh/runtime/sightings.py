@@ -25,7 +25,7 @@ def member_row(peer: Peer, member: Member) -> MemberRow:
         name=claim.name,
         address=str(claim.address),
         api=claim.api,
-        standing=word(member.standing),
+        standing="ended" if claim.node in peer.ledger.durable.ends.nodes else word(member.standing),
         since=member.since,
         boot=claim.boot.count,
         me=claim.node == peer.roster.me,

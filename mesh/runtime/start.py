@@ -21,6 +21,7 @@ from mesh.runtime.announcer import Announcer
 from mesh.runtime.answers import Answers
 from mesh.runtime.clock import WallClock
 from mesh.runtime.disks import Disks, open_disks
+from mesh.runtime.door import Door
 from mesh.runtime.doubles import watch_doubles
 from mesh.runtime.identity import Identity, client_context, load_node, server_context
 from mesh.runtime.links import Links
@@ -93,7 +94,7 @@ def _make_peer(identity: Identity, options: Options, bound: Address, disks: Disk
 
 async def _attach_network(node: Node, bound: BoundPort, nursery: trio.Nursery, announcer: Announcer) -> None:
     identity, loop = node.identity, node.loop
-    trust = KeyTrust(identity)
+    trust = Door(identity, lambda: loop.peer.ledger.durable.ends.nodes)
 
     async def on_http(stream: PrefixedStream, certificate: bytes | None) -> None:
         await node.on_http(stream, certificate)

@@ -11,12 +11,12 @@ PORT_MAX = 65_535  # The name service silently takes larger ones modulo 65,536.
 class ConnectFailed(MeshError):
     """No stream between two peers came about; `reason` says why, for people. Nothing is left open.
 
-    `refused`: the machine answered, and nobody listens on that port.
+    `refused`: the machine answered, and nobody listens on that port. `turned_away`: a node listens and does not let this one in.
     """
 
-    def __init__(self, reason: str, refused: bool = False) -> None:
+    def __init__(self, reason: str, refused: bool = False, turned_away: bool = False) -> None:
         super().__init__(reason)
-        self.reason, self.refused = reason, refused
+        self.reason, self.refused, self.turned_away = reason, refused, turned_away
 
 
 class StreamBroken(MeshError):

@@ -177,7 +177,7 @@ async def _greet(stream: TlsStream, trust: Trust, address: Address) -> PeerStrea
     peer = _peer(stream, trust, address)
     answer = await _answer(peer)
     if answer != _WELCOME:
-        raise ConnectFailed(f"it refuses this node: {answer.decode(errors='replace')}")
+        raise ConnectFailed(f"it refuses this node: {answer.decode(errors='replace')}", turned_away=True)
     return peer
 
 

@@ -5,12 +5,23 @@ from itertools import permutations
 import msgspec
 import pytest
 
-from mesh.crdt.ends import DOMAIN, End, Ends, SignedEnd, decode_signed, end_write, open_end, read_ends, sign_end
+from mesh.crdt.ends import (
+    DOMAIN,
+    NODE_DOMAIN,
+    End,
+    Ends,
+    SignedEnd,
+    decode_signed,
+    end_write,
+    open_end,
+    read_ends,
+    sign_end,
+)
 from mesh.crdt.replica import MemoryReplica
 from mesh.errors import MalformedMessage
-from mesh.ids import NO_BATCH, BatchHash, WriterId
+from mesh.ids import NO_BATCH, BatchHash, NodeId, WriterId
 from sim.trust import CheapTrust
-from tests.crdt.admin import ADMIN
+from tests.crdt.admin import ADMIN, node_end_of
 from tests.crdt.site import MESH
 
 WRITER = WriterId(b"a writer with id")
@@ -41,11 +52,24 @@ def test_what_the_admin_signed_is_opened(number: int) -> None:
         end(0, hash=b"\1" * 32),
         end(hash=NO_BATCH),
         end(stamp=-1),
+        end(domain=NODE_DOMAIN),
+        end(0, domain=NODE_DOMAIN, branch=b"b" * 32),
     ],
 )
 def test_an_end_that_makes_no_sense_is_refused(bad: End) -> None:
     with pytest.raises(MalformedMessage):
         open_end(signed(bad), MESH, TRUST)
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_the_end_of_a_node_is_the_first_of_its_ends_and_takes_no_batch(order: tuple[int, ...]) -> None:
+    node = NodeId(WRITER)
+    said = [node_end_of(node, 9), node_end_of(node, 7, "b"), node_end_of(node, 7, "a")]
+    ends = Ends()
+    for place in order:
+        assert ends.add(said[place], open_end(said[place], MESH, TRUST))
+    assert (ends.nodes[node].stamp, ends.nodes[node].reason) == (7, "a")
+    assert (ends.of(WRITER), ends.beyond(WRITER, 5)) == ([], None)
 
 
 def test_nobody_but_the_admin_ends_a_writer() -> None:

@@ -6,7 +6,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh.effects import Dial
+from mesh.effects import Dial, Emit
 from mesh.events import Connected, DialFailed, Tick
 from mesh.gossip.redial import ALONE_INTERVAL_S, ALONE_S, FIRST_ROUND_MAX, Known, Redial
 from mesh.gossip.roster import Roster
@@ -88,3 +88,15 @@ def test_nothing_is_dialled_before_its_time() -> None:
     assert core.handle(Tick(), core.deadline() - 0.01) == []
     assert core.handle(Connected(node("bob"), address("bob"), True), 1.0) == []
     assert core.handle(Connected(node("bob"), Address("bob.example", 41_234), False), 1.0) == []
+
+
+def test_who_is_turned_away_tells_it_once_for_each_reason() -> None:
+    core = Redial(lonely("bob"), CONFIG, rng(), 0.0)
+    at = address("bob")
+    said = [core.handle(DialFailed(at, why, turned_away=True), 1.0) for why in ("ended", "ended", "not of this mesh")]
+    assert said == [
+        [Emit("peer.refused", {"at": str(at), "reason": "ended"})],
+        [],
+        [Emit("peer.refused", {"at": str(at), "reason": "not of this mesh"})],
+    ]
+    assert core.handle(DialFailed(at, "no answer"), 1.0) == []
