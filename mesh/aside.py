@@ -10,6 +10,7 @@ from mesh.effects import Effect, Hangup, NotComposed
 from mesh.errors import Refused
 from mesh.events import Connected, Publish
 from mesh.gossip.roster import Roster
+from mesh.records import Submit, Together
 
 HAND_OVER_S = 20.0  # Several rounds of reconciliation with anybody who can be reached.
 _NEVER = float("inf")
@@ -45,7 +46,7 @@ class Aside:
                 return [NotComposed(request, self._refusal)]
             case Publish():
                 return []
-            case Stored() | StoreFailed():
+            case Stored() | StoreFailed() | Submit() | Together():
                 return None
             case _:
                 pass

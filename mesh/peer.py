@@ -73,7 +73,7 @@ from mesh.messages import (
     WantBatches,
 )
 from mesh.messages import Boards as BoardsMessage
-from mesh.records import Close, Opened, Records, Submit
+from mesh.records import Close, Opened, Records, Submit, Together
 from mesh.security.trust import Trust
 
 Event = (
@@ -88,6 +88,7 @@ Event = (
     | TakeEnds
     | Publish
     | Submit
+    | Together
     | Known
     | Leave
     | Damaged
@@ -180,12 +181,12 @@ class Peer:
         try:
             self._react(event, now, work)
         except (MalformedMessage, StorageError) as error:
-            effects.append(_complaint(event, error))
+            effects += _complaints(event, error)
         while self._more(work, now):
             try:
                 self._pass_on(work.popleft(), now, work, effects)
             except (MalformedMessage, StorageError) as error:
-                effects.append(_complaint(event, error))
+                effects += _complaints(event, error)
         return effects
 
     def _more(self, work: deque[_Said], now: float) -> bool:
@@ -222,7 +223,7 @@ class Peer:
                 work += self.ledger.handle(event, now)
             case Publish():
                 work += self._posting.handle(event, now)
-            case Submit():
+            case Submit() | Together():
                 work += self._records.handle(event, now)
             case Damaged():
                 work += self.repair.handle(event, now)
@@ -341,17 +342,19 @@ def claim_of(origin: Origin) -> Claim:
     return Claim(own.node, own.name, own.key, origin.address, origin.api, origin.boot, 0, Standing.ALIVE)
 
 
-def _complaint(event: Event, error: MalformedMessage | StorageError) -> Effect:
+def _complaints(event: Event, error: MalformedMessage | StorageError) -> list[Effect]:
     """What is said where an event could not be dealt with: bytes that a peer sent, or rows of this node's own disk."""
     match event, error:
         case Received(sender), MalformedMessage():
-            return Emit("peer.malformed", {"node": sender.hex(), "reason": str(error)})
+            return [Emit("peer.malformed", {"node": sender.hex(), "reason": str(error)})]
         case Submit(request), StorageError():
-            return NotComposed(request, error)
+            return [NotComposed(request, error)]
+        case Together(submits), StorageError():
+            return [NotComposed(submit.request, error) for submit in submits]
         case _, StorageError():
-            return Emit("storage.damaged", {"reason": str(error)})
+            return [Emit("storage.damaged", {"reason": str(error)})]
         case _:
-            return Emit("peer.malformed", {"node": "", "reason": str(error)})
+            return [Emit("peer.malformed", {"node": "", "reason": str(error)})]
 
 
 def _split(rng: Random) -> Random:

@@ -4,25 +4,29 @@ Invariant: a request is answered exactly once, with the batch it became or with 
 for its own head (or has waited long enough), requests wait.
 """
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 
 from mesh.config import GossipConfig
-from mesh.crdt.batch import Kind
+from mesh.crdt.batch import CHANGES_MAX, Kind
 from mesh.crdt.compose import Bury, Clear, Edit, Put, Restore, TakeBack
 from mesh.crdt.effects import LedgerEffect, NotComposed
-from mesh.crdt.events import Compose, Confirm
+from mesh.crdt.events import Compose, ComposeTogether, Confirm
 from mesh.crdt.ledger import Ledger
 from mesh.crdt.replica import Reader
 from mesh.crdt.versions import NOTHING, Expect, check_expected, live_dots
 from mesh.crdt.view import StoredRecord, read_record, value_of
-from mesh.errors import NotFound, Refused, UsageError
+from mesh.errors import NotFound, Refused, StorageError, UsageError
 from mesh.events import Tick
 from mesh.ids import RecordId
 from mesh.model.collections import validate
 from mesh.model.fields import differ, flatten, merge_patch, split, unflatten
 from mesh.model.naming import check_collection, check_field, check_key
+from mesh.model.policy import COLLECTION as POLICIES
 
 QUEUE_MAX = 1_000  # Requests that wait for a starting node.
+INTENT = "intent"  # In `about`: the undertaking that a write belongs to.
 BURIED_DOTS_MAX = 1_200  # A bury names every live change of its record, and 36 bytes each have to fit a batch.
 
 
@@ -86,6 +90,12 @@ class Submit(Struct, frozen=True):
     about: dict[str, str] = {}
 
 
+class Together(Struct, frozen=True):
+    """Writes that came at once, in their order: each is answered as if it had come alone behind those before it."""
+
+    submits: tuple[Submit, ...]
+
+
 class Opened(Struct, frozen=True):
     """A peer said what it holds of this node's own writer."""
 
@@ -96,7 +106,54 @@ class Close(Struct, frozen=True):
     error: Refused
 
 
-RecordsEvent = Submit | Opened | Close | Tick
+RecordsEvent = Submit | Together | Opened | Close | Tick
+
+
+class Sharing:
+    """Writes that go into one batch, because each says the same as it would in a batch of its own.
+
+    They have one author, who says the same of all; no two speak of one record. A write stands alone that belongs to an undertaking,
+    whose batches are counted, or that changes a policy, by which others are carried out.
+    """
+
+    def __init__(self) -> None:
+        self._writes: list[Compose] = []
+        self._records: dict[RecordId, None] = {}
+        self._edits = 0
+        self._closed = False
+
+    def may_join(self, submit: Submit) -> bool:
+        """Whether a write may come into the batch of those that are here, as far as its edits don't matter."""
+        if not self._writes:
+            return True
+        if self._closed or _stands_alone(submit):
+            return False
+        first = self._writes[0]
+        same = submit.author == first.author and submit.about == first.about
+        return same and not any(operation.record in self._records for operation in submit.operations)
+
+    def has_room(self, write: Compose) -> bool:
+        """Whether a batch can hold a write's edits, too."""
+        return not self._writes or self._edits + len(write.edits) <= CHANGES_MAX
+
+    def join(self, submit: Submit, write: Compose) -> None:
+        """Let a write in, as it was planned."""
+        self._writes.append(write)
+        self._records.update((operation.record, None) for operation in submit.operations)
+        self._edits += len(write.edits)
+        self._closed = _stands_alone(submit)
+
+    def taken(self) -> tuple[Compose, ...]:
+        """The writes that are here; none are from then on."""
+        writes = tuple(self._writes)
+        self._writes.clear()
+        self._records.clear()
+        self._edits, self._closed = 0, False
+        return writes
+
+
+def _stands_alone(submit: Submit) -> bool:
+    return INTENT in submit.about or any(operation.record.collection == POLICIES for operation in submit.operations)
 
 
 class Records:
@@ -120,7 +177,9 @@ class Records:
         """React to one event."""
         match event:
             case Submit():
-                return self._on_submit(event, now)
+                return self._on_submits((event,), now)
+            case Together(submits):
+                return self._on_submits(submits, now)
             case Opened():
                 self._opens_at = min(self._opens_at, now)
                 return self._let_in(now)
@@ -130,32 +189,61 @@ class Records:
             case Tick():
                 return self._let_in(now)
 
-    def _on_submit(self, submit: Submit, now: float) -> list[LedgerEffect]:
+    def _on_submits(self, submits: tuple[Submit, ...], now: float) -> list[LedgerEffect]:
         if now >= self._opens_at:
-            return self._carry_out(submit, now)
-        if len(self._waiting) >= QUEUE_MAX:
-            error = Refused("this peer is starting and its queue is full", todo="try again in two seconds")
-            return [NotComposed(submit.request, error)]
-        self._waiting.append(submit)
-        return []
+            return self._carry_out(submits, now)
+        room = QUEUE_MAX - len(self._waiting)
+        self._waiting += submits[:room]
+        error = Refused("this peer is starting and its queue is full", todo="try again in two seconds")
+        return [NotComposed(submit.request, error) for submit in submits[room:]]
 
     def _let_in(self, now: float) -> list[LedgerEffect]:
         if now < self._opens_at:
             return []
         waiting, self._waiting = self._waiting, []
-        return [effect for submit in waiting for effect in self._carry_out(submit, now)]
+        return self._carry_out(waiting, now) if waiting else []
 
-    def _carry_out(self, submit: Submit, now: float) -> list[LedgerEffect]:
+    def _carry_out(self, submits: Sequence[Submit], now: float) -> list[LedgerEffect]:
+        """Answer writes in their order; neighbours go into one batch where nobody can tell the difference."""
         if self._closed is not None:
-            return [NotComposed(submit.request, self._closed)]
+            return [NotComposed(submit.request, self._closed) for submit in submits]
+        said: list[LedgerEffect] = []
+        sharing = Sharing()
+        with self._ledger.read() as reader:
+            for submit in submits:
+                if not sharing.may_join(submit):
+                    said += self._compose(sharing.taken(), now)
+                planned = _planned(reader, submit)
+                if not isinstance(planned, Compose):
+                    said += [planned] if isinstance(planned, NotComposed) else self._ledger.handle(planned, now)
+                    continue
+                if not sharing.has_room(planned):
+                    said += self._compose(sharing.taken(), now)
+                sharing.join(submit, planned)
+            said += self._compose(sharing.taken(), now)
+        return said
+
+    def _compose(self, writes: tuple[Compose, ...], now: float) -> list[LedgerEffect]:
+        if not writes:
+            return []
         try:
-            with self._ledger.read() as reader:
-                edits = tuple(edit for op in submit.operations for edit in edits_for(reader, op))
-                if not edits:
-                    return self._ledger.handle(Confirm(submit.request), now)
-                return self._ledger.handle(Compose(submit.request, edits, submit.author, submit.about), now)
+            said = self._ledger.handle(ComposeTogether(writes) if len(writes) > 1 else writes[0], now)
         except UsageError as error:
-            return [NotComposed(submit.request, error)]
+            said = [NotComposed(write.request, error) for write in writes]
+        if len(writes) == 1 or not any(isinstance(effect, NotComposed) for effect in said):
+            return said
+        # One of them cannot be carried out, or they are too large together: the others are not to suffer.
+        half = len(writes) // 2
+        said = [effect for effect in said if not isinstance(effect, NotComposed)]
+        return [*said, *self._compose(writes[:half], now), *self._compose(writes[half:], now)]
+
+
+def _planned(reader: Reader, submit: Submit) -> Compose | Confirm | NotComposed:
+    try:
+        edits = tuple(edit for op in submit.operations for edit in edits_for(reader, op))
+    except (UsageError, StorageError) as error:
+        return NotComposed(submit.request, error)
+    return Compose(submit.request, edits, submit.author, submit.about) if edits else Confirm(submit.request)
 
 
 def edits_for(reader: Reader, operation: Operation) -> list[Edit]:

@@ -1,5 +1,6 @@
 """A node whose disk was copied, and that is the lower of the two, refuses writes, hands over, and then is quiet."""
 
+from itertools import product
 from random import Random
 
 import msgspec
@@ -16,7 +17,7 @@ from mesh.events import Connected, Publish, Received, Tick
 from mesh.ids import Address, Boot, RecordId
 from mesh.messages import Gossip, Standing
 from mesh.peer import Event, Origin, Peer
-from mesh.records import PutRecord, Submit
+from mesh.records import PutRecord, Submit, Together
 from sim.trust import CheapTrust, certificate_for
 from tests.crdt.site import MESH
 from tests.gossip.circle import address, claim, node, sign, signed
@@ -66,10 +67,13 @@ def test_it_says_so_tells_the_other_and_will_start_above_it() -> None:
 def test_writes_are_refused_with_what_to_do() -> None:
     copy = Copy()
     copy.hear_of_the_original(1.0)
-    for event in (Submit(4, (PutRecord(RecordId("note", "x"), {"a": 1}),), "eva"), RetryHeld(5), TakeEnds((), None, 6)):
-        [refused] = copy.tell(event, 2.0)
+    submit = Submit(4, (PutRecord(RecordId("note", "x"), {"a": 1}),), "eva")
+    for now, event in product(
+        (2.0, 2.0 + HAND_OVER_S), (submit, Together((submit,)), RetryHeld(5), TakeEnds((), None, 6))
+    ):
+        [refused] = [effect for effect in copy.tell(event, now) if not isinstance(effect, Hangup)]
         assert isinstance(refused, NotComposed)
-        assert refused.request == event.request
+        assert refused.request == (submit.request if isinstance(event, Together) else event.request)
         assert isinstance(refused.error, Refused)
         assert str(THERE) in refused.error.message
         assert "start this one again" in refused.error.todo

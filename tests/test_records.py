@@ -14,8 +14,9 @@ from mesh.config import GossipConfig
 from mesh.crdt.compose import Clear, Put
 from mesh.crdt.effects import Composed, LedgerEffect, NotComposed, Store
 from mesh.crdt.events import Merge
+from mesh.crdt.together import PARTS
 from mesh.crdt.versions import Expect, field_version, record_version
-from mesh.errors import NotFound, Refused, Unmet, UsageError
+from mesh.errors import MeshError, NotFound, Refused, Unmet, UsageError
 from mesh.events import Tick
 from mesh.ids import RecordId
 from mesh.model.fields import unflatten
@@ -32,6 +33,7 @@ from mesh.records import (
     SettleField,
     Submit,
     TakeSibling,
+    Together,
 )
 from tests.crdt.site import NOON, STRANGER, Pen, Site, exchange, put
 from tests.strategies import json_values
@@ -389,3 +391,110 @@ def test_a_record_with_too_many_live_changes_is_buried_once_its_conflicts_are_se
     )
     door.done(BuryRecord(NOTE))
     assert door.site.show(NOTE).buried
+
+
+# ---- writes that come together
+
+KEYS = [RecordId("note", key) for key in "xyz"]
+POLICY = RecordId("policy", "p")
+operations = st.one_of(
+    st.builds(PutRecord, st.sampled_from(KEYS), st.fixed_dictionaries({"a": st.integers(0, 1)})),
+    st.builds(PatchRecord, st.sampled_from(KEYS), st.fixed_dictionaries({"b": st.integers(0, 1) | st.just(2**70)})),
+    st.builds(PutRecord, st.sampled_from(KEYS), st.just({"a": 5}), st.just(Expect(absent=True))),
+    st.builds(BuryRecord, st.sampled_from(KEYS)),
+    st.builds(RestoreRecord, st.sampled_from(KEYS)),
+    st.just(PutRecord(POLICY, {"rule": "ask"})),
+)
+asked = st.tuples(
+    st.lists(operations, min_size=1, max_size=2).map(tuple),
+    st.sampled_from(["ada", "bob"]),
+    st.sampled_from([{}, {"reason": "r"}, {"intent": "i"}]),
+)
+
+
+def _broken(error: MeshError) -> tuple[str, str, str]:
+    assert isinstance(error, UsageError)
+    return type(error).__name__, error.field, error.rule
+
+
+def answered(door: Door) -> dict[int, tuple[str, ...]]:
+    """What each request heard, but for the names of batches."""
+    return {
+        request: ("refused", *_broken(answer.error))
+        if isinstance(answer, NotComposed)
+        else ("done", str(answer.head is None))
+        for request, answer in door.answers.items()
+    }
+
+
+def said_of_changes(door: Door) -> dict[tuple[RecordId, str], list[tuple[str, str, dict[str, str]]]]:
+    """Of each cell what was written there, by whom and why, in order."""
+    found: dict[tuple[RecordId, str], list[tuple[str, str, dict[str, str]]]] = {}
+    for opened in door.site.counted():
+        about = {name: text for name, text in opened.content.about.items() if name != PARTS}
+        for change in opened.content.changes:
+            row = (change.kind.name, opened.content.author, {**about, "value": change.value.hex()})
+            found.setdefault((change.record, change.field), []).append(row)
+    return found
+
+
+@given(st.lists(asked, min_size=1, max_size=8))
+@settings(max_examples=150, deadline=None)
+def test_writes_that_come_together_end_as_those_that_come_one_by_one(
+    asked: list[tuple[tuple[Operation, ...], str, dict[str, str]]],
+) -> None:
+    together, alone = Door(), Door()
+    submits = [Submit(number, *one) for number, one in enumerate(asked)]
+    together.keep(together.records.handle(Together(tuple(submits)), NOON))
+    for submit in submits:
+        alone.keep(alone.records.handle(submit, NOON))
+    for door in (together, alone):
+        door.keep(door.site.settle())
+    assert answered(together) == answered(alone)
+    assert said_of_changes(together) == said_of_changes(alone)
+    assert [together.show(record) for record in (*KEYS, POLICY)] == [alone.show(record) for record in (*KEYS, POLICY)]
+    assert len(together.site.log()) <= len(alone.site.log())
+
+
+def put_together(door: Door, *submits: Submit) -> list[int]:
+    """The numbers of the batches that hold these writes."""
+    door.keep(door.records.handle(Together(submits), NOON))
+    door.keep(door.site.settle())
+    heads = [door.answers[submit.request] for submit in submits]
+    return [answer.head.number for answer in heads if isinstance(answer, Composed) and answer.head is not None]
+
+
+def note(number: int, key: str, author: str = "ada", about: dict[str, str] | None = None, *, size: int = 1) -> Submit:
+    return Submit(number, (PutRecord(RecordId("note", key), {"v": "v" * size}),), author, about or {})
+
+
+def test_writes_of_one_author_for_one_reason_share_a_batch() -> None:
+    assert put_together(Door(), note(0, "x"), note(1, "y"), note(2, "z")) == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "second",
+    [note(1, "y", "bob"), note(1, "y", about={"reason": "other"}), note(1, "x", size=2)],
+    ids=["another author", "another reason", "the same record"],
+)
+def test_other_writes_do_not(second: Submit) -> None:
+    assert put_together(Door(), note(0, "x"), second) == [1, 2]
+
+
+def test_a_part_of_an_undertaking_and_a_policy_stand_alone() -> None:
+    about = {"intent": "i"}
+    assert put_together(Door(), note(0, "x", about=about), note(1, "y", about=about)) == [1, 2]
+    policy = Submit(1, (PutRecord(POLICY, {"rule": "ask"}),), "ada")
+    assert put_together(Door(), note(0, "x"), policy, note(2, "y")) == [1, 2, 3]
+
+
+def test_writes_that_are_too_large_together_share_as_few_batches_as_they_can() -> None:
+    numbers = put_together(Door(), *(note(number, f"n{number}", size=20_000) for number in range(4)))
+    assert numbers == [1, 1, 2, 2]
+
+
+def test_one_that_is_refused_leaves_the_others_in_peace() -> None:
+    bad = Submit(1, (PutRecord(RecordId("note", "y"), {"v": 2**70}),), "ada")
+    door = Door()
+    assert put_together(door, note(0, "x"), bad, note(2, "z"), note(3, "w")) == [1, 2, 2]
+    assert isinstance(door.answers[1], NotComposed)

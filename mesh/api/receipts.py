@@ -35,7 +35,7 @@ def receipt_row(reader: Reader, given: str, named: Dot) -> ReceiptRow:
     opened = read_batch(reader, named)
     if opened is None:
         return _absent(reader, given, named)
-    dot = str(opened.dot(0))
+    dot = str(opened.dot(named.index))
     if revoked_row(reader, opened.dot(0)) is not None:
         end = end_of(reader, opened)
         return ReceiptRow(given, dot, "revoked", said_of(end) if end is not None else "", end_said(end))

@@ -11,7 +11,10 @@ from mesh.crdt.standing import BatchStanding, Fate
 
 
 class ShowTransaction(Reading, frozen=True, kw_only=True):
-    """Which batch: a dot of one of its changes, or `writer.number` as a receipt names it."""
+    """Which batch: a dot of one of its changes, or `writer.number`, as a receipt names both.
+
+    Where it holds several writes of one author, a dot means the one that its change was asked for with.
+    """
 
     batch: Text
 

@@ -3,6 +3,8 @@
 Invariant: as in `mesh/api/walking.py`; whatever a batch says here is what its signed bytes say.
 """
 
+from msgspec import Struct
+
 from mesh.api.conflicts import KINDS, peer_of
 from mesh.api.reading import catch_up, position_of
 from mesh.api.transaction_shapes import (
@@ -34,6 +36,7 @@ from mesh.crdt.standing import (
     said_of,
     standing_of,
 )
+from mesh.crdt.together import part_of
 from mesh.crdt.token import encode_token
 from mesh.crdt.view import value_of
 from mesh.errors import NotFound, UsageError
@@ -42,7 +45,10 @@ from mesh.runtime.node import Node
 
 
 async def show_transaction(node: Node, params: ShowTransaction) -> TransactionAnswer:
-    """A batch, and what is left of it. Raises NotFound, Behind, UsageError."""
+    """A batch, or by a dot the write that this change was asked for with, and what is left of it.
+
+    Raises NotFound, Behind, UsageError.
+    """
     named = read_named(params.batch)
     await catch_up(node, params)
     with node.read() as reader:
@@ -60,7 +66,8 @@ async def show_transaction(node: Node, params: ShowTransaction) -> TransactionAn
 
     await walk(node, position, look)
     with node.read() as reader:
-        return _transaction(node, reader, opened, replacing, encode_token(position))
+        part = part_of(opened.content, named.index) if named.mark else range(len(opened.content.changes))
+        return _transaction(node, reader, _Write(opened, part), replacing, encode_token(position))
 
 
 def read_named(given: str) -> Dot:
@@ -68,9 +75,9 @@ def read_named(given: str) -> Dot:
     parts = given.split(".")
     try:
         writer, number = bytes.fromhex(parts[0]), int(parts[1])
-        mark = bytes.fromhex(parts[3]) if len(parts) == 4 else b""  # A receipt names none.
+        index, mark = (int(parts[2]), bytes.fromhex(parts[3])) if len(parts) == 4 else (0, b"")
     except (ValueError, IndexError):
-        writer, number, mark = b"", 0, b""
+        writer, number, index, mark = b"", 0, 0, b""
     if len(writer) != 16 or number < 1 or len(parts) not in (2, 4):
         raise UsageError(
             f"a batch was expected, {given[:90]!r} came",
@@ -78,21 +85,28 @@ def read_named(given: str) -> Dot:
             rule="writer.number, or a dot",
             todo="take a dot from a history, or the `batch` of a receipt",
         )
-    return Dot(WriterId(writer), number, 0, mark)
+    return Dot(WriterId(writer), number, index, mark)
+
+
+class _Write(Struct, frozen=True):
+    """Some of the changes of a batch."""
+
+    opened: OpenBatch
+    part: range
 
 
 def _transaction(
-    node: Node, reader: Reader, opened: OpenBatch, replacing: list[Replacing], token: str
+    node: Node, reader: Reader, write: _Write, replacing: list[Replacing], token: str
 ) -> TransactionAnswer:
-    content = opened.content
+    opened, content = write.opened, write.opened.content
     by_dot: dict[Dot, list[Replacing]] = {}
     for one in replacing:
         by_dot.setdefault(one.replaced, []).append(one)
     end = end_of(reader, opened)
     fate, why = fate_of(reader, place_of(reader, opened), content.writer) if end is None else ("revoked", said_of(end))
     changes: list[TransactionChange] = []
-    for index, change in enumerate(content.changes):
-        dot = opened.dot(index)
+    for index in write.part:
+        change, dot = content.changes[index], opened.dot(index)
         sibling = Sibling(dot, content.stamp, content.author, change.kind, change.value)
         live = fate == "applied" and is_live(reader, change, dot)
         by = [] if live else [_replacement(node, reader, one) for one in by_dot.get(dot, [])]
@@ -100,7 +114,7 @@ def _transaction(
         changes.append(TransactionChange(*place, KINDS[change.kind], _value(sibling), str(dot), live, by))
     return TransactionAnswer(
         batch=f"{content.writer.hex()}.{content.number}",
-        standing=standing_of(reader, opened),
+        standing=standing_of(reader, opened, write.part),
         why=why,
         live=sum(change.live for change in changes),
         author=content.author,

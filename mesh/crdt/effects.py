@@ -48,10 +48,11 @@ class Ended(Struct, frozen=True):
 
 
 class Composed(Struct, frozen=True):
-    """The write asked for by `request` is durable here, as batch `head`; None: it changed nothing."""
+    """The write asked for by `request` is durable here, in batch `head` from change `first` on; None: it changed nothing."""
 
     request: int
     head: Head | None
+    first: int = 0
 
 
 class NotComposed(Struct, frozen=True):

@@ -29,6 +29,15 @@ class Compose(Struct, frozen=True):
     about: dict[str, str] = {}
 
 
+class ComposeTogether(Struct, frozen=True):
+    """Writes of one author who says the same of each, to become one batch; no two change one record. Each request is answered.
+
+    Where it cannot be carried out because of one of them, nothing was changed and all hear so: each can be tried alone.
+    """
+
+    writes: tuple[Compose, ...]
+
+
 class TakeEnds(Struct, frozen=True):
     """Ends of writers, signed by the mesh's admin. `source` is None where they were handed in here.
 
@@ -76,4 +85,6 @@ class StoreFailed(Struct, frozen=True):
     reason: str
 
 
-LedgerEvent = Merge | TakeEnds | Compose | Confirm | OpenEra | Mend | Retry | RetryHeld | Stored | StoreFailed
+LedgerEvent = (
+    Merge | TakeEnds | Compose | ComposeTogether | Confirm | OpenEra | Mend | Retry | RetryHeld | Stored | StoreFailed
+)

@@ -19,6 +19,7 @@ from mesh.crdt.ends import Ends
 from mesh.crdt.era import read_author
 from mesh.crdt.events import (
     Compose,
+    ComposeTogether,
     Confirm,
     LedgerEvent,
     Merge,
@@ -37,6 +38,7 @@ from mesh.crdt.quota import LIMITS, Quota
 from mesh.crdt.refusals import is_ended, not_applied, refuse_ended, refuse_held_chain
 from mesh.crdt.replica import Reader, Replica, Table
 from mesh.crdt.scribe import Scribe
+from mesh.crdt.together import beginnings, joined
 from mesh.crdt.waiting import note_waits
 from mesh.errors import MalformedMessage, StorageError, UsageError
 from mesh.ids import Head, MeshId, NodeId, WriterId
@@ -46,12 +48,16 @@ BATCH_HASH_BYTES = 32
 CHANGES_BYTES_MAX = CONTENT_BYTES_MAX - 8 * 1024  # Leaves room for the heads and for what is said of the batch.
 
 
+_Asked = tuple[int, int]
+"""A request, and the number of its first change in its batch."""
+
+
 class _Pending(Struct, frozen=True):
-    """What to say once a ticket is stored. `confirms` are requests that agree with it and change nothing."""
+    """What to say once a ticket is stored. `asked` are the writes in it; `confirms` are requests that agree and change nothing."""
 
     fold: Fold
     source: NodeId | None = None
-    request: int | None = None
+    asked: tuple[_Asked, ...] = ()
     confirms: list[int] = []
 
 
@@ -132,7 +138,7 @@ class Ledger:
             yield reader
 
     def handle(self, event: LedgerEvent, now: float) -> list[LedgerEffect]:
-        """React to one event. Raises UsageError for a Compose that cannot be carried out; nothing was changed then.
+        """React to one event. Raises UsageError for a write that cannot be carried out; nothing was changed then.
 
         Where a row that it takes is damaged on the disk, the event is dropped as a whole, and a write is refused.
         """
@@ -148,7 +154,10 @@ class Ledger:
             case TakeEnds():
                 return self._on_ends(event, now)
             case Compose():
-                return self._on_compose(event, now)
+                return self._compose(event, ((event.request, 0),), now)
+            case ComposeTogether(writes):
+                asked = zip((write.request for write in writes), beginnings(writes), strict=True)
+                return self._compose(joined(writes), tuple(asked), now)
             case Confirm(request):
                 return self._on_confirm(request)
             case OpenEra(reason):
@@ -199,7 +208,7 @@ class Ledger:
             self._scribe.look_at(self._working)  # What is gone is not to be named any more.
         return [*faults, *closed, *(self._on_confirm(taken.request) if taken.request is not None else [])]
 
-    def _on_compose(self, compose: Compose, now: float) -> list[LedgerEffect]:
+    def _compose(self, compose: Compose, asked: tuple[_Asked, ...], now: float) -> list[LedgerEffect]:
         if not 1 <= len(compose.edits) <= CHANGES_MAX:
             raise UsageError(
                 f"1 to {CHANGES_MAX} changes were expected in one write, {len(compose.edits)} came",
@@ -217,8 +226,9 @@ class Ledger:
                 if (refused := fold.add_own(opened, self._scribe.key)) is not None:
                     break
         if refused is not None:
-            return [NotComposed(compose.request, not_applied(refused)), *self._close(_Pending(fold))]
-        return self._close(_Pending(fold, None, compose.request))
+            error = not_applied(refused)
+            return [*(NotComposed(request, error) for request, _ in asked), *self._close(_Pending(fold))]
+        return self._close(_Pending(fold, None, asked))
 
     def _on_confirm(self, request: int) -> list[LedgerEffect]:
         if not self._pending:
@@ -246,9 +256,13 @@ class Ledger:
         self._scribe.look_at(self._working)
         with self._overlay.read() as reader:
             self.quota.recount(reader, self._working.lines)
-        if isinstance(event, Compose | Confirm):
-            return [NotComposed(event.request, error)]
-        return [Emit("storage.damaged", {"reason": str(error)})]
+        match event:
+            case Compose(request) | Confirm(request):
+                return [NotComposed(request, error)]
+            case ComposeTogether(writes):
+                return [NotComposed(write.request, error) for write in writes]
+            case _:
+                return [Emit("storage.damaged", {"reason": str(error)})]
 
     def _on_retry(self, now: float) -> list[LedgerEffect]:
         self._fresh = False
@@ -298,8 +312,7 @@ class Ledger:
         if visible := tuple(opened for pending in done for opened in pending.fold.visible):
             said.append(Visible(visible))
         for pending in done:
-            if pending.request is not None:
-                said.append(Composed(pending.request, pending.fold.stocked[-1].head))
+            said += [Composed(request, pending.fold.stocked[-1].head, first) for request, first in pending.asked]
             said += [Composed(request, None) for request in pending.confirms]
         return said
 
@@ -314,7 +327,7 @@ class Ledger:
         if ticket not in self._pending:
             return []
         waiting = self._pending.values()
-        requests = [r for p in waiting for r in (p.request, *p.confirms) if r is not None]
+        requests = [r for p in waiting for r in (*(request for request, _ in p.asked), *p.confirms)]
         self._pending.clear()
         self._overlay.drop()
         self._working = self.durable.copy()

@@ -17,6 +17,7 @@ from mesh.crdt.ends import End, read_ends
 from mesh.crdt.keys import batch_key, cell_key
 from mesh.crdt.lines import LineId, leaves_of, read_family
 from mesh.crdt.replica import Reader, Table
+from mesh.crdt.together import part_of
 from mesh.ids import Dot, RecordId, WriterId
 
 BatchStanding = Literal["current", "partly superseded", "superseded", "void", "held", "revoked"]
@@ -107,32 +108,36 @@ def is_live(reader: Reader, change: Change, dot: Dot) -> bool:
     return any(sibling.dot == dot for sibling in cell)
 
 
-def standing_of(reader: Reader, opened: OpenBatch) -> BatchStanding:
-    """What is left of a whole batch."""
+def standing_of(reader: Reader, opened: OpenBatch, part: range | None = None) -> BatchStanding:
+    """What is left of a whole batch, or of the changes of one `part` of it."""
     if revoked_row(reader, opened.dot(0)) is not None:
         return "revoked"
     fate, _ = fate_of(reader, place_of(reader, opened), opened.content.writer)
     if fate != "applied":
         return fate
-    live = [is_live(reader, change, opened.dot(index)) for index, change in enumerate(opened.content.changes)]
+    changes = opened.content.changes
+    part = range(len(changes)) if part is None else part
+    live = [is_live(reader, changes[index], opened.dot(index)) for index in part]
     return "current" if all(live) else "partly superseded" if any(live) else "superseded"
 
 
 class Standings:
-    """What is left of batches, each looked at once: a history names the same batch in many rows."""
+    """What is left of writes, each looked at once: a history names the same one in many rows."""
 
     def __init__(self) -> None:
-        self._found: dict[tuple[WriterId, int, bytes], BatchStanding] = {}
+        self._found: dict[Dot, BatchStanding] = {}
 
     def of(self, reader: Reader, dot: Dot) -> BatchStanding:
-        """What is left of the batch that `dot` is in. Raises KeyError where it is not in the log."""
-        name = (dot.writer, dot.number, dot.mark)
-        if name not in self._found:
-            opened = read_batch(reader, dot)
-            if opened is None:
-                raise KeyError(str(dot))
-            self._found[name] = standing_of(reader, opened)
-        return self._found[name]
+        """What is left of the write that `dot` is of: its batch, or a part of it. Raises KeyError where it is not in the log."""
+        if (known := self._found.get(dot)) is not None:
+            return known
+        opened = read_batch(reader, dot)
+        if opened is None:
+            raise KeyError(str(dot))
+        part = part_of(opened.content, dot.index)
+        standing = standing_of(reader, opened, part)
+        self._found.update((opened.dot(index), standing) for index in part)
+        return standing
 
 
 def replacing_in(

@@ -28,6 +28,7 @@ from mesh.errors import MalformedMessage
 from mesh.events import Received, Tick
 from mesh.ids import Address, NodeId
 from mesh.peer import Event, Peer
+from mesh.records import Submit, Together
 from mesh.runtime.announcer import Announcer
 from mesh.runtime.answers import Answers
 from mesh.runtime.clock import WallClock
@@ -60,6 +61,7 @@ class Loop:
         self.on_posted: Callable[[Posted], None] = lambda posted: None
         self._answers, self._announcer = answers, announcer
         self._events: deque[Event] = deque()
+        self._submits: list[Submit] = []
         self._running = False
         self._wake = trio.Event()
         self._sleeping_until = float("inf")
@@ -87,6 +89,16 @@ class Loop:
             self._running = False
         if self.peer.deadline() < self._sleeping_until:
             self._wake.set()
+
+    def submit(self, submit: Submit) -> None:
+        """Hand a write to the peer, together with all others that this turn of the loop brings."""
+        self._submits.append(submit)
+        if len(self._submits) == 1:
+            trio.lowlevel.current_trio_token().run_sync_soon(self._bring_in)
+
+    def _bring_in(self) -> None:
+        submits, self._submits = self._submits, []
+        self.tell(Together(tuple(submits)))
 
     def tell_soon(self, event: Event) -> None:
         """Hand an event to the peer once nobody reads any more: with the event that is under way, or at the next tick."""

@@ -89,18 +89,18 @@ class Node:
         return self.loop.peer.roster.own.claim.api
 
     async def submit(self, operations: tuple[Operation, ...], author: str, about: dict[str, str]) -> Receipt:
-        """Carry out `operations` as one batch. Durable here when it returns.
+        """Carry out `operations` as one batch, or as part of one. Durable here when it returns.
 
         Raises UsageError, NotFound or Refused where a rule is broken, StorageError where the disk failed: nothing was changed then.
         """
         request = self._answers.open()
-        self.loop.tell(Submit(request, operations, author, about))
+        self.loop.submit(Submit(request, operations, author, about))
         with trio.move_on_after(WRITE_TIMEOUT_S):
             match await self._answers.take(request):
                 case NotComposed(_, error):
                     raise error
-                case Composed(_, head):
-                    return _receipt(head, self.token())
+                case Composed(_, head, first):
+                    return _receipt(head, first, self.token())
         raise StorageError(
             f"the disk did not answer within {WRITE_TIMEOUT_S:g} s; whether the write was stored is not known"
         )
@@ -217,9 +217,9 @@ class Node:
         return owner_name(self.loop.peer, node)
 
 
-def _receipt(head: Head | None, token: str) -> Receipt:
-    """The receipt for a batch; for None nothing had to change."""
+def _receipt(head: Head | None, first: int, token: str) -> Receipt:
+    """The receipt for what a batch says from change `first` on; for None nothing had to change."""
     if head is None:
         return Receipt(None, token, changed=False)
-    first = Dot(head.writer, head.number, 0, head.hash[:8])
-    return Receipt(f"{head.writer.hex()}.{head.number}", token, changed=True, dot=str(first))
+    dot = Dot(head.writer, head.number, first, head.hash[:8])
+    return Receipt(f"{head.writer.hex()}.{head.number}", token, changed=True, dot=str(dot))

@@ -121,7 +121,8 @@ class Health(Struct, frozen=True):
 class Receipt(Struct, frozen=True):
     """A write's answer: durable at this peer. `batch` is writer.number, or None where nothing had to change.
 
-    `dot` is that of its first change: it means this very batch also where its writer forks.
+    `dot` is that of its first change: it means this very batch also where its writer forks, and this very write also where the
+    batch holds others of the same author.
     """
 
     batch: str | None

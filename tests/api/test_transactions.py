@@ -3,9 +3,12 @@
 from pathlib import Path
 
 import pytest
+import trio
 
 from mesh.api.transactions import read_named
+from mesh.client.client import MeshClient
 from mesh.errors import NotFound, UsageError
+from mesh.runtime.rows import Receipt
 from tests.api.serving import one_node, two_peers
 
 pytestmark = pytest.mark.live
@@ -58,3 +61,31 @@ async def test_the_same_is_asked_over_rest(tmp_path: Path) -> None:
         assert (found["standing"], found["position"]) == ("current", "1/1")
         assert len((await http.get("/v1/intents/big/one")).json()["batches"]) == 1
         assert (await http.get("/v1/transactions/x")).status_code == 422
+
+
+async def test_writes_in_flight_at_once_share_batches_and_are_shown_each_alone(tmp_path: Path) -> None:
+    receipts: dict[str, Receipt] = {}
+
+    async def put(client: MeshClient, key: str) -> None:
+        receipts[key] = await client.put("variable", key, {"value": 1}, reason="set up")
+
+    async with two_peers(tmp_path) as (at_a, at_b):
+        await at_a.put("variable", "first", {"value": 0})  # It may have to wait until the node has looked around.
+        async with trio.open_nursery() as nursery:
+            for key in "stuvwxyz":
+                nursery.start_soon(put, at_a, key)
+        assert len({receipt.dot for receipt in receipts.values()}) == 8
+        batches = [receipt.batch for receipt in receipts.values()]
+        shared = max(dict.fromkeys(batches), key=batches.count) or ""
+        one, gone, *_ = [key for key, receipt in receipts.items() if receipt.batch == shared]
+        second = await at_a.put("variable", gone, {"value": 2})
+        await at_b.get("variable", gone, after=second.token)
+        for client in (at_a, at_b):
+            found = {key: await client.transaction(receipts[key].dot or "") for key in (one, gone)}
+            assert [[change.key for change in write.changes] for write in found.values()] == [[one], [gone]]
+            assert [write.standing for write in found.values()] == ["current", "superseded"]
+            assert (await client.transaction(shared)).standing == "partly superseded"
+            (row,) = (await client.history("variable", one)).items
+            assert (row.batch_standing, row.reason) == ("current", "set up")
+            (state,) = await client.receipts([receipts[gone].dot or ""])
+            assert (state.dot, state.state) == (receipts[gone].dot, "applied")
