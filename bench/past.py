@@ -23,6 +23,7 @@ from mesh.crdt.events import Compose, Stored
 from mesh.crdt.ledger import Ledger
 from mesh.ids import RecordId
 from mesh.runtime.identity import Identity, create_mesh, create_node
+from mesh.runtime.interpreter import spare_the_loop
 from mesh.runtime.node import Node, Options
 from mesh.runtime.start import open_node
 from mesh.runtime.trust import KeyTrust
@@ -95,6 +96,7 @@ async def _asked(folder: Path) -> list[Measure]:
     found: list[Measure] = []
     async with open_node(folder, Options()) as node:
         await trio.sleep(0.1)
+        spare_the_loop()  # As a node's process does when it is up.
         for name, ask in asked.items():
             longest = Longest()
             trio.lowlevel.add_instrument(longest)

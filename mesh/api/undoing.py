@@ -33,7 +33,8 @@ from mesh.model.naming import check_collection, check_key
 from mesh.runtime.node import Node
 
 RECORDS_MAX = 50_000  # Ten times a real site, twice over; a larger undo is made by collection or prefix.
-BATCH_CHANGES_MAX = 128  # Half of what a batch may hold: a record's changes stay together where they can.
+BATCH_CHANGES = 32  # Of several records: so many are composed in less than a slice.
+BATCH_CHANGES_MAX = 128  # Of one record, whose changes stay together where they can. Half of what a batch may hold.
 BATCH_BYTES_MAX = 40 * 1024  # Of the 64 KiB that a batch may have.
 STEP_BYTES, SEEN_BYTES = 160, 48  # Beside its value and names: what a change and each dot in it take.
 FOLDED_BYTES_MAX = 256 * 1024 * 1024  # Of changes that one plan holds in memory.
@@ -165,7 +166,9 @@ def _planning(made: dict[RecordId, list[Made]], marks: Marks) -> Generator[None,
         if any(one.leaves for one in changes):  # The log goes line by line; where nobody forked, that is by dot.
             changes.sort(key=lambda one: one.dot)
         plans[record] = _allowed(record, (yield from planning(record, changes, marks)))
-        changes.clear()
+        while changes:  # One by one: to let go of ten thousand at once takes longer than a slice.
+            changes.pop()
+            yield
         yield
     return plans
 
@@ -296,7 +299,7 @@ def packets(groups: Iterable[Iterable[Step]]) -> Iterator[list[Step]]:
     for group in groups:
         steps = list(group)
         total = sum(map(_size, steps))
-        if packet and (len(packet) + len(steps) > BATCH_CHANGES_MAX or size + total > BATCH_BYTES_MAX):
+        if packet and (len(packet) + len(steps) > BATCH_CHANGES or size + total > BATCH_BYTES_MAX):
             yield packet
             packet, size = [], 0
         for step in steps:

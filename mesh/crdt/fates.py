@@ -124,7 +124,10 @@ def _twice(changes: tuple[Change, ...], keys: list[bytes]) -> str:
 
 def _judge_over(reader: Reader, tree: Tree, mesh: MeshId, change: Change, row: bytes | None) -> Void | Held | None:
     """Whether a change names only what was in its cell, whose present `row` is given."""
-    live = [sibling.dot for sibling in decode_cell(row)]
+    live = {sibling.dot for sibling in decode_cell(row)}
+    if change.kind is Kind.BURY:  # What is live in the record is a change of it, without a look at its batch.
+        rows = reader.scan(Table.CELLS, record_prefix(change.record))
+        live.update(sibling.dot for _, cell in rows for sibling in decode_cell(cell))
     for dot in change.over:
         if dot not in live and (verdict := _judge_dot(reader, tree, mesh, change, dot)):
             return verdict

@@ -23,7 +23,7 @@ Place = tuple[LineId, int]
 """A row of the log: line and number."""
 
 
-class Made(Struct, frozen=True):
+class Made(Struct, frozen=True, gc=False):
     """One change of a record, as a sibling too, with the hash of its applied batch and what the author said about that.
 
     `line` holds its batch, and `leaves` tells how far the lines count that this one goes on from, where its writer forked.

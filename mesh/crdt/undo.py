@@ -188,6 +188,7 @@ class _History:
             one = self.made[dot]
             for line, number in ((one.line, dot.number), *one.leaves.items()):
                 reach[line] = max(reach.get(line, 0), number)
+            yield
         for dot, one in self.made.items():
             if dot not in self.taken and (dot.number <= reach.get(one.line, 0) or one.rank < first):
                 self.earlier[dot] = None

@@ -24,7 +24,9 @@ def test_packets_fit_a_batch_and_keep_records_together() -> None:
         for number in range(5)
     ]
     found = list(packets(groups))
-    assert [len(packet) for packet in found] == [100, 100, 50]
+    assert [len(packet) for packet in found] == [50] * 5
+    small = [group[:10] for group in groups]
+    assert [len(packet) for packet in packets(small)] == [30, 20]
     assert [step for packet in found for step in packet] == [step for group in groups for step in group]
     (whole,) = groups[:1]
     large = list(packets([whole * 6]))
@@ -95,7 +97,7 @@ async def test_a_large_undo_is_several_batches_of_one_intent(tmp_path: Path) -> 
         ]
         await tom.submit(operations)
         done = await tom.undo("tom", 5, collection="unit", prefix="0", limit=3)
-        assert (done.changes, done.records, len(done.items), len(done.batches)) == (100, 100, 3, 1)
+        assert (done.changes, done.records, len(done.items), len(done.batches)) == (100, 100, 3, 4)
         done = await tom.undo("tom", 5, collection="unit", prefix="1")
         done = await tom.undo("tom", 5, collection="unit")
         assert await tom.records("unit") == []
