@@ -8,9 +8,11 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mesh.crdt.batch import decode_batch, hash_content
 from mesh.crdt.cell import decode_cell
 from mesh.crdt.events import OpenEra
-from mesh.crdt.keys import OPENS
+from mesh.crdt.keys import OPENS, number_of
+from mesh.crdt.lines import LineId
 from mesh.crdt.replica import Reader, Table, Write
 from mesh.ids import Dot
 from mesh.storage.environment import LEDGER_TABLES, LmdbReplica
@@ -76,15 +78,19 @@ class LmdbDisk:
 
 
 class LivedSite(Site):
-    """A site on a real file. `verdict` is what its guard said of the newest start."""
+    """A site on a real file. `verdict` is what its guard said of the newest start; `fooled`: at the first it was not asked."""
 
-    def __init__(self, name: str, place: Path) -> None:
+    def __init__(self, name: str, place: Path, *, fooled: bool = False) -> None:
         self.file = LmdbDisk(place)
         self.verdict = Verdict.FRESH
         self._gone: dict[Dot, None] = {}
         self._live: dict[Dot, None] = {}
+        self._counted: set[bytes] = set()
         super().__init__(name, disk=self.file, chance=place.name)
-        self._obey_guard()
+        if fooled:
+            self.file.count_open()
+        else:
+            self._obey_guard()
 
     def restart(self, *, interrupted: bool = False) -> None:
         """The power went: whatever was not stored is gone. `interrupted`: it went once more while the start was counted."""
@@ -112,18 +118,41 @@ class LivedSite(Site):
         self.file.close()
         shutil.rmtree(self.file.place / "ledger")
         shutil.copytree(backup / "ledger", self.file.place / "ledger")
-        self._gone, self._live = {}, {}
+        self._start_anew()
+
+    def roll_back(self, backup: Path) -> None:
+        """Bring file and guard to what they were, in place: neither the inode nor a count of opens tells."""
+        self.file.close()
+        for name in (Path("opens.json"), Path("ledger") / DATA_NAME):
+            (self.file.place / name).write_bytes((backup / name).read_bytes())
+        self._start_anew()
+
+    def _start_anew(self) -> None:
+        self._gone, self._live, self._counted = {}, {}, set()
         self.file.open()
         self.open()
         self._obey_guard()
 
     def reappeared(self) -> list[Dot]:
-        """Live changes that were not live any more when this was asked before. Each call looks once."""
+        """Live changes that were not live any more when this was asked before, though no batch was taken back since.
+
+        Each call looks once.
+        """
         rows = self.file.scan(Table.CELLS)
         live = dict.fromkeys(sibling.dot for _, row in rows for sibling in decode_cell(row))
+        before, self._counted = self._counted, self._counting()
+        if not before <= self._counted:
+            self._gone = {dot: None for dot in self._gone if dot not in live}
         self._gone |= {dot: None for dot in self._live if dot not in live}
         self._live = live
         return [dot for dot in live if dot in self._gone]
+
+    def _counting(self) -> set[bytes]:
+        """The batches that count and are not void, by hash."""
+        lines, fates = self.ledger.durable.lines, dict(self.file.scan(Table.FATES))
+        rows = self.file.scan(Table.BATCHES)
+        applied = ((key, row) for key, row in rows if number_of(key) <= lines[LineId(key[:16])].applied.number)
+        return {hash_content(decode_batch(row).content) for key, row in applied if key not in fates}
 
     def end(self) -> None:
         """Give the file back."""

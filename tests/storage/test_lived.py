@@ -13,19 +13,24 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from mesh.crdt.batch import Batch
+from mesh.crdt.branches import Tree
 from mesh.crdt.compose import Edit
 from mesh.crdt.effects import Composed, LedgerEffect, Stocked
-from mesh.crdt.events import Compose, Merge
+from mesh.crdt.events import Compose, Merge, TakeEnds
 from mesh.crdt.verify import verify_replica
+from mesh.errors import Refused
 from mesh.ids import Head
 from mesh.storage.guards import Verdict
 from sim.trust import CheapTrust, certificate_for
+from tests.crdt.admin import end_of
 from tests.crdt.histories import NAMES, clocks, writes
+from tests.crdt.signed import Signed
 from tests.crdt.site import MESH, NOON, STRANGER, exchange
 from tests.storage.lived import LivedSite
 
 MEMORY = Path("/dev/shm")
 SITES_MAX = 5
+ENDS_MAX = 3  # More would leave nobody who writes.
 CERTIFICATES = tuple(map(certificate_for, NAMES))
 
 turns = st.integers(0, SITES_MAX - 1)
@@ -39,6 +44,7 @@ class LivedReplicas(RuleBasedStateMachine):
         self.place = Path(tempfile.mkdtemp(prefix="lived-", dir=MEMORY if MEMORY.is_dir() else None))
         self.sites = [LivedSite(name, self.place / name) for name in NAMES]
         self.network: list[Batch] = []
+        self.signed = Signed()
         self.acknowledged: list[Head] = []
         self.backups: list[tuple[int, Path]] = []
         self.seen_commits: dict[int, int] = {}
@@ -53,6 +59,7 @@ class LivedReplicas(RuleBasedStateMachine):
                 self.acknowledged.append(effect.head)
             if isinstance(effect, Stocked):
                 self.network += [opened.batch for opened in effect.batches]
+                self.signed.add(effect.batches)
 
     @initialize(edits=writes)
     def everybody_has_written(self, edits: tuple[Edit, ...]) -> None:
@@ -62,9 +69,17 @@ class LivedReplicas(RuleBasedStateMachine):
             self.settle(turn)
 
     @rule(turn=turns, edits=writes, clock_s=clocks)
+    def write_for_good(self, turn: int, edits: tuple[Edit, ...], clock_s: float) -> None:
+        self.write(turn, edits, clock_s)
+        self.settle(turn)
+
+    @rule(turn=turns, edits=writes, clock_s=clocks)
     def write(self, turn: int, edits: tuple[Edit, ...], clock_s: float) -> None:
         self.requests += 1
-        self.hear(self.site(turn).tell(Compose(self.requests, edits, "eva"), NOON + clock_s))
+        try:
+            self.hear(self.site(turn).tell(Compose(self.requests, edits, "eva"), NOON + clock_s))
+        except Refused:
+            assert self.site(turn).ledger.is_ended
 
     @precondition(lambda self: self.network)
     @rule(turn=turns, clock_s=clocks, data=st.data())
@@ -111,7 +126,7 @@ class LivedReplicas(RuleBasedStateMachine):
         number, backup = data.draw(st.sampled_from(self.backups))
         self.sites[number].put_back(backup)
         assert not self.sites[number].verdict.keeps_era
-        self.acknowledged = [head for head in self.acknowledged if self.is_somewhere(head)]
+        self.acknowledged = [head for head in self.acknowledged if self.is_safe(head)]
         self.write(number, edits, 0.0)
 
     @precondition(lambda self: len(self.sites) < SITES_MAX)
@@ -125,8 +140,45 @@ class LivedReplicas(RuleBasedStateMachine):
         self.write(number, edits, 0.0)
         self.write(len(self.sites) - 1, edits, 1.0)
 
+    @precondition(lambda self: len(self.sites) < SITES_MAX)
+    @rule(turn=turns, edits=writes, other=writes)
+    def fork(self, turn: int, edits: tuple[Edit, ...], other: tuple[Edit, ...]) -> None:
+        """A disk lives twice, and no guard tells: both write on as one writer."""
+        number, target = turn % len(self.sites), self.place / f"fork-{len(self.sites)}"
+        self.sites[number].copy_file(target)
+        self.sites.append(LivedSite(self.sites[number].name, target, fooled=True))
+        self.write_for_good(number, edits, 0.0)
+        self.write_for_good(len(self.sites) - 1, other, 1.0)
+
+    @precondition(lambda self: self.backups)
+    @rule(data=st.data(), edits=writes)
+    def roll_back_and_write(self, data: st.DataObject, edits: tuple[Edit, ...]) -> None:
+        """A snapshot of the machine is put back: it goes on as the writer that it was, with numbers that are taken."""
+        number, backup = data.draw(st.sampled_from(self.backups))
+        self.sites[number].roll_back(backup)
+        self.acknowledged = [head for head in self.acknowledged if self.is_safe(head)]
+        self.write_for_good(number, edits, 2.0)
+
+    @precondition(lambda self: self.signed.batches and len(self.signed.ends) < ENDS_MAX)
+    @rule(turn=turns, whole=st.booleans(), data=st.data())
+    def end(self, turn: int, whole: bool, data: st.DataObject) -> None:
+        """The admin takes back what a writer signed from a batch on, or only the branch that begins with it."""
+        opened = self.signed.batches[data.draw(st.sampled_from(list(self.signed.batches)))]
+        content = opened.content
+        signed = end_of(content.writer, content.number - 1, content.previous, b"" if whole else opened.hash)
+        self.signed.end(signed)
+        self.hear(self.site(turn).tell(TakeEnds((signed,))))
+
+    @precondition(lambda self: self.signed.ends)
+    @rule(turn=turns)
+    def hear_of_ends(self, turn: int) -> None:
+        self.hear(self.site(turn).tell(TakeEnds(tuple(self.signed.ends))))
+
     def is_somewhere(self, head: Head) -> bool:
         return any(site.ledger.holds(head) for site in self.sites)
+
+    def is_safe(self, head: Head) -> bool:
+        return self.is_somewhere(head) or self.signed.is_taken(head)
 
     @invariant()
     def what_is_durable_is_never_ahead(self) -> None:
@@ -135,7 +187,7 @@ class LivedReplicas(RuleBasedStateMachine):
 
     @invariant()
     def nothing_acknowledged_is_lost(self) -> None:
-        assert all(map(self.is_somewhere, self.acknowledged))
+        assert all(map(self.is_safe, self.acknowledged))
 
     @invariant()
     def nothing_reappears(self) -> None:
@@ -161,16 +213,31 @@ class LivedReplicas(RuleBasedStateMachine):
 
     def agree(self) -> None:
         """In the end all have the same, and each of them shows it."""
+        for turn in range(len(self.sites)):
+            self.hear_of_ends(turn)
         exchange(self.sites)
         first, *others = self.sites
-        assert all(line.applied == line.have for line in first.ledger.durable.lines.values())
+        self.what_is_held_waits_for_what_is_lost(first)
         for other in others:
-            assert other.tables() == first.tables()
-            assert other.log() == first.log()
+            assert other.sight() == first.sight()
+            assert sorted(batch.content for batch in other.log()) == sorted(batch.content for batch in first.log())
             assert other.fingerprint() == first.fingerprint()
             assert other.ledger.durable.digest == first.ledger.durable.digest
-        assert all(map(first.ledger.holds, self.acknowledged))
+        assert all(first.ledger.holds(head) != self.signed.is_taken(head) for head in self.acknowledged)
+        assert not any(
+            site.ledger.writer in first.ledger.durable.branches for site in self.sites if not site.ledger.is_ended
+        )
         self.nothing_reappears()
+
+    def what_is_held_waits_for_what_is_lost(self, site: LivedSite) -> None:
+        """A disk that was put back may have taken with it what others were made upon: then these wait, and say for what."""
+        lines, tree = site.ledger.durable.lines, Tree(site.file, site.ledger.durable)
+        held = {name for name, line in lines.items() if line.applied != line.have}
+        assert held <= set(site.ledger.blocked)
+        for need in site.ledger.blocked.values():
+            assert need is not None
+            found = tree.find(need.writer, need.number, need.hash)
+            assert found is None or found.id in held
 
 
 TestLivedReplicas = LivedReplicas.TestCase
