@@ -60,7 +60,10 @@ def backup(folder: Path, target: Path, *, json_: Json = False) -> None:
         Print JSON.
     """
     from mesh.runtime.backups import make_backup
+    from mesh.storage.unfinished import sweep_unfinished
 
+    for left in sweep_unfinished(target.absolute().parent):
+        note(f"removed {left}, which a copy that was killed had left unfinished")
     with _progress() as progress:
         card = make_backup(folder, target, progress)
     if json_:

@@ -1,15 +1,13 @@
 """Checking a node's ledger, keeping a copy of it, and putting a copy back.
 
-Invariant: a backup is there whole and verified, or not at all; it holds no key and no mark of the node's life; and a ledger that
-is replaced is moved aside, never deleted.
+Invariant: a backup is there whole and verified, or not at all, and what a killed one left is swept away by the next; it holds no
+key and no mark of the node's life; and a ledger that is replaced is moved aside, never deleted.
 
 The copy has no era and no count of openings, so the node that takes it writes under a new identity (`mesh.storage.guards`): what it
 wrote since the backup, and its peers have, comes back as the work of another writer, and no number is used twice.
 """
 
 import os
-import secrets
-import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -30,6 +28,7 @@ from mesh.storage.copies import copy_file, copy_live, read_only
 from mesh.storage.environment import LEDGER_TABLES, LmdbReplica
 from mesh.storage.files import DATA_NAME, LOCK_NAME, DirectoryLock, replace_file, sync_directory
 from mesh.storage.opening import Shape, verify_structure
+from mesh.storage.unfinished import fresh_directory
 
 LEDGER = Path("data") / "ledger"
 CARD = "backup.json"
@@ -86,7 +85,7 @@ def make_backup(folder: Path, target: Path, progress: Progress | None = None) ->
         raise UsageError(
             f"{target} exists already; nothing was written", field="target", todo="name a directory that is not there"
         )
-    with _fresh_directory(target.absolute().parent, target.name) as made:
+    with fresh_directory(target.absolute().parent, target.name) as made:
         copy_live(folder / LEDGER, made, _shape(identity))
         _forget_life(made, identity)
         card = _card(identity, _verified(made, identity, progress), made)
@@ -117,8 +116,7 @@ def restore_backup(backup: Path, folder: Path, progress: Progress | None = None)
         if ledger.is_dir():
             stack.enter_context(_locked(ledger))
         outlook = _outlook(backup, folder, identity, progress)
-        _make_directory(ledger.parent)
-        made = stack.enter_context(_fresh_directory(ledger.parent, ledger.name))
+        made = stack.enter_context(fresh_directory(ledger.parent, ledger.name))
         copy_file(backup, made)
         stack.enter_context(_locked(made))  # A node that starts now is told, and doesn't begin an empty ledger.
         aside = _exchange(ledger, made)
@@ -244,27 +242,6 @@ def _locked(directory: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def _make_directory(path: Path) -> None:
-    try:
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as problem:
-        raise StorageError(
-            f"{path} can't be made: {problem.strerror}. Name a directory that this user may write."
-        ) from problem
-
-
-@contextmanager
-def _fresh_directory(parent: Path, name: str) -> Iterator[Path]:
-    """A new directory beside the place where it shall go; removed at the end unless it was renamed."""
-    made = parent / f".{name}.{secrets.token_hex(4)}"
-    _make_directory(parent)
-    _make_directory(made)
-    try:
-        yield made
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
 
 
 def _free_name(ledger: Path) -> Path:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from bench.hatchery import Hatchery, hatchery
 from mesh.errors import StorageError, UsageError
 from mesh.runtime.backups import CARD, LEDGER, make_backup, preview_restore, restore_backup, verify_node
 from mesh.runtime.node import Node
@@ -60,6 +61,42 @@ async def test_a_recovered_node_writes_as_another_and_converges(tmp_path: Path) 
         assert (a.health().writers, a.health().held) == (2, 0)
     assert verify_node(tmp_path / "a").is_whole
     assert verify_node(tmp_path / "b").is_whole
+
+
+async def test_a_killed_backup_leaves_nothing_that_the_next_does_not_sweep_and_never_a_half(tmp_path: Path) -> None:
+    """SIGKILL as soon as there is a directory, a file in it, a file of some size, a whole copy."""
+    make_folders(tmp_path, "a")
+    async with running(tmp_path, "a") as (a,):
+        await put(a, "x", "long " * 2000)
+    kept, target = tmp_path / "kept", tmp_path / "kept" / "backup"
+    async with hatchery() as hatching:
+        for moment in ("", DATA_NAME, "in-use", CARD):
+            await _kill_backup(hatching, tmp_path, moment)
+            assert len(list(kept.glob(".backup.*"))) <= 1
+            if target.exists():
+                preview_restore(target, tmp_path / "a")
+                target.rename(tmp_path / f"backup killed at {moment}")
+        await _kill_backup(hatching, tmp_path, None)
+    assert [path.name for path in kept.iterdir()] == ["backup"]
+    assert preview_restore(target, tmp_path / "a").card.batches == 1
+    assert "had left unfinished" in (tmp_path / "journal").read_text()
+
+
+async def _kill_backup(hatching: Hatchery, place: Path, moment: str | None) -> None:
+    """Begin a backup into `kept/backup`, and kill it once a file of this name is in what it makes; None: let it be."""
+    kept = place / "kept"
+    before = set(kept.glob(".backup.*"))
+    command = ["backup", str(place / "a"), str(kept / "backup")]
+    async with await trio.open_file(place / "journal", "ab") as journal:
+        process = await hatching.spawn(command, journal.wrapped)
+    if moment is not None:
+        await until(lambda: _reached(kept, moment, before) or process.poll() is not None)
+        process.kill()
+    await process.wait()
+
+
+def _reached(kept: Path, name: str, before: set[Path]) -> bool:
+    return any((path / name).exists() for path in kept.glob(".backup.*") if path not in before)
 
 
 async def test_without_its_guard_a_recovered_node_is_another_writer_too(tmp_path: Path) -> None:
