@@ -62,6 +62,7 @@ class Loop:
         self._answers, self._announcer = answers, announcer
         self._events: deque[Event] = deque()
         self._submits: list[Submit] = []
+        self._storing = self._stored = 0  # The newest tickets that the disk was given, and has answered.
         self._running = False
         self._wake = trio.Event()
         self._sleeping_until = float("inf")
@@ -91,14 +92,22 @@ class Loop:
             self._wake.set()
 
     def submit(self, submit: Submit) -> None:
-        """Hand a write to the peer, together with all others that this turn of the loop brings."""
+        """Hand a write to the peer, together with all others that come in this turn of the loop.
+
+        While the disk is busy it waits for the next answer of the disk, which it could not overtake: so more come together.
+        """
         self._submits.append(submit)
         if len(self._submits) == 1:
-            trio.lowlevel.current_trio_token().run_sync_soon(self._bring_in)
+            trio.lowlevel.current_trio_token().run_sync_soon(self._bring_in_unless_busy)
+
+    def _bring_in_unless_busy(self) -> None:
+        if self._storing <= self._stored:
+            self._bring_in()
 
     def _bring_in(self) -> None:
         submits, self._submits = self._submits, []
-        self.tell(Together(tuple(submits)))
+        if submits:
+            self.tell(Together(tuple(submits)))
 
     def tell_soon(self, event: Event) -> None:
         """Hand an event to the peer once nobody reads any more: with the event that is under way, or at the next tick."""
@@ -154,7 +163,13 @@ class Loop:
 
     def on_stored(self, tickets: Sequence[int], error: Exception | None) -> None:
         """The writer thread's answer to the tickets of one commit, which are in order."""
-        self.tell(Stored(tickets[-1]) if error is None else StoreFailed(tickets[0], str(error)))
+        self._stored = tickets[-1]
+        if error is None:
+            self.tell(Stored(tickets[-1]))
+            self._bring_in()
+        else:
+            self.tell(StoreFailed(tickets[0], str(error)))
+            trio.lowlevel.current_trio_token().run_sync_soon(self._bring_in)  # When the writer has resumed.
 
     def _carry_out(self, effects: list[Effect]) -> None:
         outgoing: dict[tuple[NodeId, Address], list[bytes]] = {}
@@ -169,6 +184,7 @@ class Loop:
                 case Hangup(to):
                     self._links.hangup(to)
                 case Store(ticket, writes):
+                    self._storing = ticket
                     self._store(ticket, writes)
                 case StoreLazily(writes):
                     self._post(writes)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import trio
 
 from mesh.config import StorageConfig
 from mesh.crdt.names import node_name
@@ -17,6 +18,7 @@ from mesh.crdt.replica import Table
 from mesh.errors import StorageError
 from mesh.runtime.backups import LEDGER, verify_node
 from mesh.runtime.identity import load_node
+from mesh.runtime.node import Node
 from mesh.storage.environment import LEDGER_TABLES, LmdbReplica
 from mesh.storage.files import DATA_NAME
 from mesh.storage.seals import Seals
@@ -82,6 +84,31 @@ async def test_a_full_map_refuses_writes_and_goes_on_reading_and_a_larger_one_ta
     async with running(tmp_path, "a") as (a,):
         await put(a, "y", 2)
         assert a.storage == "ok"
+
+
+async def test_a_write_that_came_while_the_disk_failed_stands_on_what_is_stored(tmp_path: Path) -> None:
+    make_folders(tmp_path, "a")
+    small = msgspec.structs.replace(QUICK, storage=StorageConfig(map_bytes=1 << 20))
+    told: list[str] = []
+
+    async def tell(node: Node, key: str, value: object) -> None:
+        try:
+            await put(node, key, value)
+            told.append("stored")
+        except StorageError as error:
+            told.append(str(error))
+
+    async with running(tmp_path, "a", config=small) as (a,):
+        with pytest.raises(StorageError, match="map_bytes"):
+            await fill(a)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(tell, a, "large", LARGE)
+            for number in range(10):
+                await trio.lowlevel.checkpoint()
+                nursery.start_soon(tell, a, f"small {number}", number)
+    assert len(told) == 11
+    assert all(said == "stored" or "map_bytes" in said for said in told), told
+    assert not any("was lost" in said for said in told), told
 
 
 def flip(folder: Path, table: Table) -> int:
