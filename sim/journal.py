@@ -34,7 +34,7 @@ class Journal:
         self.entries: list[Entry] = []
         self.refused: dict[str, int] = {}
         self.delays_s: list[float] = []  # From the acknowledgement to Visible at one other peer.
-        self._known: dict[BatchHash, Entry] = {}
+        self._known: dict[BatchHash, list[Entry]] = {}  # Writes may share a batch.
         self._holders: dict[BatchHash, int] = {}  # Bit i: node i.
 
     def submit(self, index: int, now: float, changes: bool = True) -> int:
@@ -56,7 +56,7 @@ class Journal:
             self.refuse("unchanged")
             return
         entry.acknowledged_at, entry.head = now, head
-        self._known[head.hash] = entry
+        self._known.setdefault(head.hash, []).append(entry)
 
     def refuse(self, reason: str) -> None:
         """The write was not accepted, and its author knows."""
@@ -66,12 +66,12 @@ class Journal:
         """Node `index`, which is up since `up_since`, has shown `batches` as durable."""
         for opened in batches:
             self._holders[opened.hash] = self._holders.get(opened.hash, 0) | 1 << index
-            entry = self._known.get(opened.hash)
-            if entry is None or entry.acknowledged_at is None or entry.index == index:
-                continue
-            if up_since <= entry.acknowledged_at:  # A node that was down has an excuse.
-                entry.last_s = max(entry.last_s, now - entry.acknowledged_at)
-                self.delays_s.append(now - entry.acknowledged_at)
+            for entry in self._known.get(opened.hash, ()):
+                if entry.acknowledged_at is None or entry.index == index:
+                    continue
+                if up_since <= entry.acknowledged_at:  # A node that was down has an excuse.
+                    entry.last_s = max(entry.last_s, now - entry.acknowledged_at)
+                    self.delays_s.append(now - entry.acknowledged_at)
 
     def forget(self, index: int) -> None:
         """Node `index` has lost its disk."""

@@ -28,6 +28,13 @@ def test_a_delay_counts_from_the_acknowledgement_at_every_other_peer() -> None:
     assert kept.entries[0].last_s == 1.0
 
 
+def test_writes_that_share_a_batch_are_each_shown_with_it() -> None:
+    kept = journal()
+    kept.acknowledge(kept.submit(0, 1.2), HEAD, 1.5)
+    kept.show(1, 0.0, [BATCH], 2.0)
+    assert [entry.last_s for entry in kept.entries] == [0.5, 0.5]
+
+
 def test_a_peer_that_was_down_has_an_excuse() -> None:
     kept = journal()
     kept.show(1, 60.0, [BATCH], 61.0)
