@@ -19,6 +19,7 @@ LOOK_S = 1.0  # Rapid §7: every process logs its view each second.
 START_S = 60.0
 SHARE = 0.01
 BAR_S = 60.0
+BAR_NODES = 1000
 RETURNS_MAX = 1.0  # Once shown, a faulty member may come back once at an observer before that is called flapping.
 FAULTS: dict[str, dict[str, object]] = {
     "flip-flop": {"kind": "loss", "loss": 1.0, "direction": "in", "on_s": 20.0, "off_s": 20.0},
@@ -152,15 +153,16 @@ def _start(results: Results, point: Point) -> list[Finding]:
 
 def _fault(results: Results, point: Point) -> list[Finding]:
     what = f"{point['part']}, 1 % of {point['nodes']}"
+    bar = "bar 7" if point["nodes"] == BAR_NODES else f"as bar 7, which is at N = {BAR_NODES}"
     said, by = MEMBERLIST[str(point["part"])], "Rapid §7.2"
     sizes = held_against(f"{what}: sizes of views seen", said, by, results.mean("view_sizes", **point))
     removed = in_all(
-        f"{what}: healthy members removed at healthy ones", "bar 7", results.values("healthy_removed", **point), 0.0
+        f"{what}: healthy members removed at healthy ones", bar, results.values("healthy_removed", **point), 0.0
     )
-    late = in_all(f"{what}: share not shown within 60 s", "bar 7", results.values("late", **point), 0.0)
+    late = in_all(f"{what}: share not shown within 60 s", bar, results.values("late", **point), 0.0)
     flaps = in_all(
         f"{what}: returns per observer and faulty member",
-        "bar 7: not flapping",
+        f"{bar}: not flapping",
         results.values("returns", **point),
         RETURNS_MAX,
     )
