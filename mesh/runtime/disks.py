@@ -3,8 +3,9 @@
 Invariant: a disk that can't be written makes a node that only reads and says so; only what can't be read at all stops the start.
 
 Where the ledger's file or directory takes no writes, the file is opened for reading and boards are kept in memory. Where the disk
-is full, this opening can't be counted, so a later rollback could go unseen: the node only reads until it is started again. Small
-tables are read whole here; where a row of them is damaged, all that follows from the log is made again before anybody reads it.
+is full, this opening can't be counted, so a later rollback could go unseen: the node only reads until it is started again. A file
+with a damaged page is made anew from its log (`runtime/rebuilding.py`). Small tables are read whole here; where a row of them is
+damaged, all that follows from the log is made again before anybody reads it.
 """
 
 import secrets
@@ -24,9 +25,10 @@ from mesh.errors import DamagedRow, StorageError
 from mesh.gossip.membership import boot_write
 from mesh.ids import Boot
 from mesh.runtime.identity import Identity
+from mesh.runtime.rebuilding import rebuild_ledger
 from mesh.runtime.trust import KeyTrust
 from mesh.storage.environment import LEDGER_TABLES, SOFT_TABLES, LmdbReplica
-from mesh.storage.faults import NotWritable
+from mesh.storage.faults import NotWritable, UnreadableFile
 from mesh.storage.files import DATA_NAME
 from mesh.storage.guards import Guard, Verdict
 from mesh.storage.opening import MAP_BYTES
@@ -54,7 +56,7 @@ def open_disks(folder: Path, identity: Identity, map_bytes: int = MAP_BYTES) -> 
     """Open the files of the node in `folder` for as long as the context lasts. Raises StorageError."""
     notes: list[str] = []
     with ExitStack() as stack:
-        ledger, refusal = _open_ledger(folder, identity, map_bytes)
+        ledger, refusal = _open_ledger(folder, identity, map_bytes, notes)
         stack.callback(ledger.close)
         if ledger.migration is not None:
             notes.append(f"{ledger.path} was {ledger.migration}")
@@ -75,11 +77,18 @@ def open_disks(folder: Path, identity: Identity, map_bytes: int = MAP_BYTES) -> 
         yield Disks(ledger, soft, _next_boot(soft), verdict, refusal, tuple(notes))
 
 
-def _open_ledger(folder: Path, identity: Identity, map_bytes: int) -> tuple[LmdbReplica, str]:
+def _open_ledger(folder: Path, identity: Identity, map_bytes: int, notes: list[str]) -> tuple[LmdbReplica, str]:
     path = folder / DATA / "ledger"
+
+    def opened() -> LmdbReplica:
+        return LmdbReplica.open(path, LEDGER_TABLES, mesh=identity.mesh, durable=True, map_bytes=map_bytes)
+
     try:
-        opened = LmdbReplica.open(path, LEDGER_TABLES, mesh=identity.mesh, durable=True, map_bytes=map_bytes)
-        return opened, ""
+        try:
+            return opened(), ""
+        except UnreadableFile as problem:
+            notes.append(rebuild_ledger(path, identity, problem))
+            return opened(), ""
     except NotWritable as problem:
         return LmdbReplica.open_read_only(path, LEDGER_TABLES, mesh=identity.mesh), str(problem)
 

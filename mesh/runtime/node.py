@@ -68,6 +68,7 @@ class Node:
         self.sightings = Sightings(loop.peer, self._started)
         loop.on_posted = lambda posted: self.sightings.note(posted, loop.clock.now())
         self.storage = "ok"
+        self.damaged_page = ""  # What was found out about a page of the ledger's file (`runtime/pages.py`).
         self.copied = (
             ""  # Or that this node's disk was copied, and which of the two stands back (`runtime/doubles.py`).
         )
@@ -181,7 +182,7 @@ class Node:
             members=len(members),
             reachable=sum(member.reachable for member in members),
             uptime_s=round(self.loop.clock.now() - self._started, 3),
-            storage=self.storage,
+            storage=self.damaged_page or self.storage,
             held=sum(line.have.number - line.applied.number for line in context.lines.values()),
             catching_up=self.catching_up(),
             loop=LoopHealth(*map(quantiles, (self.meter.steps, self.meter.turns, self.meter.pauses))),

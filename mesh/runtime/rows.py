@@ -15,7 +15,7 @@ class MemberRow(Struct, frozen=True):
     """One member as this node sees it. `standing` is alive, suspect, down, left or ended; `since` seconds since 1970.
 
     `degraded` is empty, or names what fails between this node and a member that is here: `datagrams` or `streams`.
-    `storage` is empty, or says that the member's disk is `read-only` or `failing`, as last heard from it. `copied` is empty, or
+    `storage` is empty, or says that the member's disk is `read-only`, `failing` or `damaged`, as last heard. `copied` is empty, or
     says where a node runs, or ran, on a copy of its disk; at that node itself, where the one is for which it stands back.
     """
 

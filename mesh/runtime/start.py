@@ -27,6 +27,7 @@ from mesh.runtime.identity import Identity, client_context, load_node, server_co
 from mesh.runtime.links import Links
 from mesh.runtime.loop import Loop
 from mesh.runtime.node import Node, Options
+from mesh.runtime.pages import Pages, watch_pages
 from mesh.runtime.storing import attach_storage, watch_disk
 from mesh.runtime.trust import KeyTrust
 from mesh.transport.listener import Listener, Routes, is_loopback
@@ -66,6 +67,7 @@ async def open_node(folder: Path, options: Options) -> AsyncIterator[Node]:
             nursery.start_soon(node.loop.run_ticks)
             nursery.start_soon(watch_disk, node, disks)
             nursery.start_soon(watch_doubles, node)
+            nursery.start_soon(watch_pages, Pages(node, announcer), disks, options.config.storage.page_walk_interval_s)
             yield node
             with trio.CancelScope(shield=True):
                 node.loop.tell(Leave())

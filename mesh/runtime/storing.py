@@ -15,6 +15,7 @@ from mesh.events import Publish
 from mesh.runtime.announcer import Announcer
 from mesh.runtime.disks import Disks
 from mesh.runtime.node import Node
+from mesh.runtime.pages import Pages
 from mesh.runtime.rows import STORAGE_TOPIC
 from mesh.storage.environment import LmdbReplica
 from mesh.storage.faults import NotWritable
@@ -35,6 +36,8 @@ def attach_storage(node: Node, disks: Disks, announcer: Announcer) -> Callable[[
         node.loop.tell_soon(Damaged(Table(damaged.table), damaged.key))
 
     disks.ledger.on_damage = on_damage
+    pages, token = Pages(node, announcer), trio.lowlevel.current_trio_token()
+    disks.ledger.on_unreadable = lambda problem: token.run_sync_soon(pages.tell, str(problem))
     post, close_soft = _soft_writer(disks.soft, announcer)
     if disks.refusal:
         node.loop.attach_storage(_refusing(node, disks.refusal), post)
@@ -70,6 +73,8 @@ def _say(node: Node, error: StorageError | None) -> None:
     if said == node.storage:
         return
     node.storage = said
+    if node.damaged_page:  # That is worse, and is said already.
+        return
     node.loop.tell(Publish(STORAGE_TOPIC, None if error is None else {"status": FAILING, "reason": said}))
 
 

@@ -16,7 +16,7 @@ import lmdb
 from mesh.crdt.replica import KEY_BYTES_MAX, Reader, Rows, Table, Write, gathered
 from mesh.errors import DamagedRow, StorageError
 from mesh.ids import MeshId
-from mesh.storage.faults import MAKE_WRITABLE, NotWritable, explained
+from mesh.storage.faults import MAKE_WRITABLE, NotWritable, UnreadableFile, explained
 from mesh.storage.files import DirectoryLock
 from mesh.storage.migrations import Migration
 from mesh.storage.opening import MAP_BYTES, Shape, Tables, open_environment, open_read_only
@@ -24,6 +24,9 @@ from mesh.storage.readers import Readers
 
 SOFT_TABLES = (Table.BOOK, Table.BOARDS)  # Lost without harm; in an environment of their own, committed lazily.
 LEDGER_TABLES = tuple(table for table in Table if table not in SOFT_TABLES)
+OPEN_NAME = (
+    "open"  # Beside a file that was not closed: the process that had it was killed, perhaps by what stands in it.
+)
 FEW_KEYS = 2  # For so few, opening a cursor costs more than it saves.
 
 
@@ -31,7 +34,7 @@ OnDamage = Callable[[DamagedRow], None]
 """Hears of each damaged row that somebody came across. Called while the reader is open: it may only take a note."""
 
 
-def _nobody(damaged: DamagedRow) -> None:
+def _nobody(damaged: StorageError) -> None:
     """Nobody mends this file."""
 
 
@@ -117,7 +120,8 @@ class Change:
 class LmdbReplica:
     """A replica in an LMDB file of its own directory. Made by `open` or `open_read_only`, ended by `close`.
 
-    `migration` says what `open` did to a file of an older schema; `on_damage` hears of damaged rows.
+    `migration` says what `open` did to a file of an older schema; `on_damage` hears of damaged rows, `on_unreadable` of what LMDB
+    itself stumbles over, in the thread that did: it may only take a note.
     """
 
     def __init__(self, path: Path, lock: DirectoryLock | None, environment: lmdb.Environment, tables: Tables) -> None:
@@ -125,6 +129,7 @@ class LmdbReplica:
         self.migration: Migration | None = None
         self.read_only = False
         self.on_damage: OnDamage = _nobody
+        self.on_unreadable: Callable[[StorageError], None] = _nobody
         self.readers = Readers(environment)
         self._lock = lock
         self._environment = environment
@@ -156,7 +161,9 @@ class LmdbReplica:
             raise explained(problem, place) from problem
         lock = DirectoryLock.take(place)
         try:
-            found = open_environment(place, Shape(tuple(tables), mesh, durable, map_bytes))
+            shape = Shape(tuple(tables), mesh, durable, map_bytes)
+            found = open_environment(place, shape, was_closed=not (place / OPEN_NAME).exists())
+            _mark_open(place)
         except BaseException:
             lock.release()
             raise
@@ -199,7 +206,12 @@ class LmdbReplica:
             self.readers.sweep()
             raise explained(problem, self.path) from problem
         except lmdb.Error as problem:
-            raise explained(problem, self.path) from problem
+            raise self._told(explained(problem, self.path)) from problem
+
+    def _told(self, problem: StorageError) -> StorageError:
+        if isinstance(problem, UnreadableFile):
+            self.on_unreadable(problem)
+        return problem
 
     @contextmanager
     def change(self) -> Iterator[Change]:
@@ -216,7 +228,7 @@ class LmdbReplica:
             with self._environment.begin(write=True) as changing:
                 yield Change(changing, self._tables)
         except lmdb.Error as problem:
-            raise explained(problem, self.path) from problem
+            raise self._told(explained(problem, self.path)) from problem
 
     def write(self, writes: Iterable[Write]) -> None:
         """Apply `writes` in order, all of them or none, and wait for the disk. Raises StorageError."""
@@ -247,6 +259,8 @@ class LmdbReplica:
             raise explained(problem, self.path) from problem
         finally:
             self._environment.close()
+            if not self.read_only:
+                (self.path / OPEN_NAME).unlink(missing_ok=True)
             if self._lock is not None:
                 self._lock.release()
 
@@ -258,3 +272,10 @@ class LmdbReplica:
             )
         if self._closed:
             raise StorageError(f"{self.path} was closed. Open it again.")
+
+
+def _mark_open(path: Path) -> None:
+    try:
+        (path / OPEN_NAME).touch(mode=0o600)
+    except OSError:
+        return  # A full disk: then a large file is not walked at the next opening.

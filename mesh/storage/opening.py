@@ -32,7 +32,7 @@ MAP_BYTES = (
 READERS_MAX = 2048  # Reader slots in the sparse lock file; a killed process leaves its slots until the next open.
 VERIFIED_BYTES_MAX = (
     256 << 20
-)  # Walked at each opening, some 11 ms per MB; of a larger ledger only its length is checked.
+)  # Walked at each opening, some 11 ms per MB; a larger one only where its last process was killed, and while it is in use.
 SPARE_READERS = 8  # Read transactions kept for reuse; overlays and queries nest a few deep.
 MAKING_NAME = "making"
 
@@ -62,10 +62,13 @@ class Opened(Struct, frozen=True):
     migration: Migration | None
 
 
-def open_environment(path: Path, shape: Shape) -> Opened:
-    """Open the file in directory `path`, or make it. Raises StorageError; a durable file is then as it was."""
+def open_environment(path: Path, shape: Shape, *, was_closed: bool = False) -> Opened:
+    """Open the file in directory `path`, or make it. Raises StorageError; a durable file is then as it was.
+
+    Of a large ledger that `was_closed` by the last process that used it only the length is checked.
+    """
     try:
-        if not shape.durable or _size(path) <= VERIFIED_BYTES_MAX:
+        if not was_closed or not shape.durable or _size(path) <= VERIFIED_BYTES_MAX:
             verify_structure(path)
         return _open(path, shape)
     except UnreadableFile:

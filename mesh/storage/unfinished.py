@@ -16,7 +16,7 @@ from pathlib import Path
 from mesh.errors import StorageError
 from mesh.storage.files import DATA_NAME, LOCK_NAME
 
-FILES = frozenset((DATA_NAME, LOCK_NAME, "lock.mdb", "backup.json", "backup.json.new"))
+FILES = frozenset((DATA_NAME, LOCK_NAME, "lock.mdb", "open", "backup.json", "backup.json.new"))
 NAME = re.compile(r"\..+\.[0-9a-f]{8}")
 TRIES = 8
 
