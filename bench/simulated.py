@@ -24,7 +24,7 @@ class Part(Struct, frozen=True):
 
 PARTS = (
     Part("detection", ("profile=lan",), 2),
-    Part("lifeguard", ("anomaly=C16-D16384-I64", "configuration=swim", "configuration=mesh"), 1),
+    Part("lifeguard", ("anomaly=C16-D16384-I64", "mode=freeze", "configuration=swim", "configuration=mesh"), 1),
     Part("spread", ("nodes=800", "loss=0.05"), 1),
     Part("cold-start", (), 3),
     Part("partition", ("cut_s=60.0",), 2),
