@@ -4,7 +4,6 @@ import secrets
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from statistics import quantiles
 from time import thread_time
@@ -26,6 +25,8 @@ from mesh.crdt.replica import MemoryReplica, Replica, Table
 from mesh.crdt.scrub import GROUP_BUCKETS
 from mesh.crdt.view import read_record
 from mesh.errors import StorageError
+from mesh.gossip.incoming import WINDOW
+from mesh.gossip.outgoing import PARCEL_BATCHES, PARCEL_BYTES
 from mesh.ids import MeshId, NodeId, RecordId
 from mesh.runtime.identity import Identity, create_mesh, create_node
 from mesh.runtime.interpreter import spare_the_loop
@@ -34,8 +35,6 @@ from mesh.storage.environment import LEDGER_TABLES, LmdbReplica
 from mesh.storage.writer import Writer
 
 NOW = 1_800_000_000.0
-GROUP = 64  # Batches in one message.
-WINDOW = 3  # Messages under way to the disk, as when a node catches up (mesh/gossip/incoming.py).
 REOPENED_FIELDS = 100_000
 VALUE = "a value of 24 bytes long"
 
@@ -103,7 +102,7 @@ def open_at(path: Path, source: Source) -> LmdbReplica:
 
 async def _take_in(source: Source, replica: LmdbReplica, trust: KeyTrust) -> float:
     """A message at a time, while the writer thread stores what came before: at most WINDOW messages wait for the disk."""
-    certificate, batches, room = source.identity.certificate_der, iter(source.batches), trio.Semaphore(WINDOW)
+    certificate, room = source.identity.certificate_der, trio.Semaphore(WINDOW)
     ledger = Ledger(source.mesh, trust, replica, certificate, secrets.token_bytes)
 
     def on_done(tickets: Sequence[int], error: StorageError | None) -> None:
@@ -114,7 +113,7 @@ async def _take_in(source: Source, replica: LmdbReplica, trust: KeyTrust) -> flo
 
     writer = Writer(replica, on_done)
     begin = time.perf_counter()
-    while group := tuple(islice(batches, GROUP)):
+    for group in _messages(source):
         await room.acquire()
         for effect in ledger.handle(Merge(NodeId(bytes(16)), group, (certificate,)), NOW):
             assert isinstance(effect, Store), effect
@@ -124,6 +123,19 @@ async def _take_in(source: Source, replica: LmdbReplica, trust: KeyTrust) -> flo
     took = time.perf_counter() - begin
     await writer.aclose()
     return took
+
+
+def _messages(source: Source) -> Iterator[tuple[Batch, ...]]:
+    """The batches as a node sends them to one that lacks them."""
+    group: list[Batch] = []
+    size = 0
+    for batch in source.batches:
+        if group and (size >= PARCEL_BYTES or len(group) == PARCEL_BATCHES):
+            yield tuple(group)
+            group, size = [], 0
+        group.append(batch)
+        size += len(batch.content)
+    yield tuple(group)
 
 
 def _take_in_s(source: Source, place: Path, threads: int | None = None) -> float:
