@@ -163,8 +163,9 @@ def _large_batches(source: Source, place: Path) -> Measure:
     def ratio(threads: int | None = None) -> float:
         return _bare_puts_s(source, place) / _take_in_s(source, place, threads)
 
-    detail: dict[str, float | int | str] = {"changes": changes, "one_thread": round(median_of(lambda: ratio(1)), 4)}
-    return at_least("ledger.large_batches", median_of(ratio), 0.25, "of bare puts", detail)
+    # A node merges such batches one by one (mesh/runtime/slices.py), so that a second thread never has a signature to check.
+    detail: dict[str, float | int | str] = {"changes": changes, "all_threads": round(median_of(ratio), 4)}
+    return at_least("ledger.large_batches", median_of(lambda: ratio(1)), 0.25, "of bare puts", detail)
 
 
 def _bare_puts_s(source: Source, place: Path) -> float:
