@@ -3,14 +3,14 @@
 Invariant: it owns no protocol state; it holds one match over events and one over what cores say to each other.
 """
 
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from random import Random
 
-import msgspec
 from msgspec import Struct
 
 from mesh.aside import Aside
+from mesh.complaints import complaints
 from mesh.config import Config
 from mesh.crdt.board import Boards
 from mesh.crdt.damage import Damaged, Mend, Suspect
@@ -19,7 +19,7 @@ from mesh.crdt.events import Merge, OpenEra, Retry, RetryHeld, Stored, StoreFail
 from mesh.crdt.ledger import Ledger
 from mesh.crdt.replica import Replica, Table
 from mesh.crdt.scrub import Due, Scrub
-from mesh.effects import Effect, Emit, NotComposed, Store, StoreLazily
+from mesh.effects import OUTWARD, Effect, Emit, Store, StoreLazily
 from mesh.errors import MalformedMessage, StorageError
 from mesh.events import Connected, DialFailed, Disconnected, Leave, Publish, Received, Tick
 from mesh.gossip.dissemination import Dissemination, MakeDissemination
@@ -31,10 +31,11 @@ from mesh.gossip.members import NOBODY, Acquaintance
 from mesh.gossip.membership import Membership
 from mesh.gossip.posting import Forgotten, Posting, Rebooted
 from mesh.gossip.reconcile import Ask, Differs, OwnHead, Reconcile
-from mesh.gossip.redial import Known, Redial
+from mesh.gossip.redial import Known, Redial, read_book
 from mesh.gossip.repair import Compare, Repair
 from mesh.gossip.roster import Roster
 from mesh.gossip.spread import Fresh, Spread
+from mesh.gossip.timetable import Timetable
 from mesh.ids import Address, Boot, MeshId
 from mesh.messages import (
     Accept,
@@ -64,7 +65,6 @@ from mesh.messages import (
     RosterMarks,
     RosterPage,
     RosterSums,
-    SignedClaim,
     Sound,
     Standing,
     Versions,
@@ -95,6 +95,10 @@ Event = (
     | Tick
 )
 _Said = Effect | LedgerEffect | Fresh | Forgotten | Barred | OwnHead | Damaged | Mend | Suspect
+MEMBERSHIP, RECONCILE, POSTING, REDIAL, RECORDS, GATE, REPAIR, SCRUB, LINKS, SPREAD, LEDGER = (
+    1 << i for i in range(11)
+)
+"""The cores that want ticks, as bits, in the order in which they are ticked."""
 
 
 class Origin(Struct, frozen=True):
@@ -127,18 +131,17 @@ class Peer:
         spread: MakeDissemination | None = None,
     ) -> None:
         trust, gossip = origin.trust, origin.config.gossip
-        own = trust.read_certificate(origin.certificate)
         self.trust = trust
-        book = [] if origin.acquaintance.order else _read_book(origin.soft)  # Whom the roster knows is no stranger.
+        book = [] if origin.acquaintance.order else read_book(origin.soft)  # Whom the roster knows is no stranger.
         known = (*origin.seeds, *book)
         self.roster = Roster(claim_of(origin), trust, now, origin.acquaintance)
         with origin.soft.read() as reader:
             self.boards = Boards(origin.mesh, reader)
-        limits = origin.config.ledger
-        self.ledger = Ledger(origin.mesh, trust, origin.ledger, origin.certificate, entropy, limits=limits)
+        about = (origin.mesh, trust, origin.ledger, origin.certificate)
+        self.ledger = Ledger(*about, entropy, limits=origin.config.ledger)
         self._membership = Membership(self.roster, gossip, _split(rng), self.digests, now)
         self.prober, self.planes = self._membership.prober, self._membership.planes
-        self._reconcile = Reconcile(own.node, self.ledger, self.boards, gossip, _split(rng))
+        self._reconcile = Reconcile(self.roster.me, self.ledger, self.boards, gossip, _split(rng))
         self.links = Links(self.roster, gossip, _split(rng), now)
         chance = _split(rng)
         self.spread: Dissemination = (
@@ -152,10 +155,24 @@ class Peer:
         self.scrub = Scrub(self.ledger, origin.config.storage, now)
         self.repair = Repair(self.ledger, self.roster, trust, _split(rng))
         self._ends = EndSharing(self.ledger, self.roster, _split(rng))
-        self._aside, self._gate = Aside(self.roster), Gate(self.ledger, self.roster)
-        self._read_only = origin.read_only
+        self._aside, self._gate, self._read_only = Aside(self.roster), Gate(self.ledger, self.roster), origin.read_only
         for at in known:
             self._redial.handle(Known(at), now)
+        self._begin_ticks()
+
+    def _begin_ticks(self) -> None:
+        """Ask every core for its deadline; from now on each is asked when it was spoken to."""
+        timed = (self._membership, self._reconcile, self._posting, self._redial, self._records, self._gate)
+        self._timetable = Timetable((*timed, self.repair, self.scrub, self.links, self.spread, self.ledger))
+        self._ticks: tuple[Callable[[float], Iterable[_Said]], ...] = (
+            *(partial(core.handle, Tick()) for core in timed),
+            partial(self.repair.handle, Tick()),
+            partial(self.scrub.handle, Due()),
+            partial(self.links.handle, Tick()),
+            partial(self.spread.handle, Tick()),
+            partial(self.ledger.handle, Retry()),
+        )
+        self._spoken = 0
 
     def digests(self) -> Digests:
         """What this peer holds, as its probes say it. Durable state only."""
@@ -167,9 +184,7 @@ class Peer:
 
     def deadline(self) -> float:
         """When the next Tick is due."""
-        cores = (self._membership, self._reconcile, self._posting, self._redial, self._records, self.ledger)
-        others = (self.scrub, self.repair, self.links, self.spread, self._gate)
-        return self._aside.limit(min(core.deadline() for core in (*cores, *others)))
+        return self._aside.limit(self._timetable.soonest)
 
     def handle(self, event: Event, now: float) -> list[Effect]:
         """React to one event of the world, with everything that the world is asked to do."""
@@ -177,106 +192,134 @@ class Peer:
         if aside is not None:
             return aside
         effects: list[Effect] = []
-        work: deque[_Said] = deque()
+        work: list[_Said] = []
         try:
             self._react(event, now, work)
         except (MalformedMessage, StorageError) as error:
-            effects += _complaints(event, error)
-        while self._more(work, now):
-            try:
-                self._pass_on(work.popleft(), now, work, effects)
-            except (MalformedMessage, StorageError) as error:
-                effects += _complaints(event, error)
+            effects += complaints(event, error)
+        self._pass_all_on(event, now, work, effects)
+        if (refusal := self._aside.begin(now)) is not None:  # What waits for its turn to be written is refused.
+            self._spoken |= RECORDS
+            self._pass_all_on(event, now, [*self._records.handle(Close(refusal), now)], effects)
+        self._timetable.note(self._spoken)
+        self._spoken = 0
         return effects
 
-    def _more(self, work: deque[_Said], now: float) -> bool:
-        """Whether there is work left; what waits for its turn to be written is refused once this node stands back."""
-        if not work and (refusal := self._aside.begin(now)) is not None:
-            work += self._records.handle(Close(refusal), now)
-        return bool(work)
+    def _pass_all_on(self, event: Event, now: float, work: list[_Said], effects: list[Effect]) -> None:
+        for said in work:  # It grows while it is walked over.
+            try:
+                if isinstance(said, OUTWARD):
+                    effects.append(said)
+                else:
+                    self._pass_on(said, now, work, effects)
+            except (MalformedMessage, StorageError) as error:
+                effects += complaints(event, error)
 
-    def _react(self, event: Event, now: float, work: deque[_Said]) -> None:
+    def _react(self, event: Event, now: float, work: list[_Said]) -> None:
         match event:
             case Received():
                 if self._gate.admits(event.sender):
                     self._on_message(event, now, work)
+            case Tick():
+                for core in self._timetable.due(now):
+                    self._spoken |= 1 << core
+                    work += self._ticks[core](now)
             case Connected():
+                self._spoken |= GATE | REDIAL | MEMBERSHIP | RECONCILE
                 work += self._gate.handle(event, now)
                 work += self._redial.handle(event, now)
                 work += self._membership.handle(event, now)
                 work += self._reconcile.handle(event, now)
             case Disconnected():
+                self._spoken |= MEMBERSHIP | RECONCILE
                 work += self._membership.handle(event, now)
                 work += self._ends.handle(event, now)
                 work += self._reconcile.handle(event, now)
-            case Leave():
-                work += self._membership.handle(event, now)
             case DialFailed():
+                self._spoken |= REDIAL | MEMBERSHIP
                 work += self._redial.handle(event, now)
+                work += self._membership.handle(event, now)
+            case Leave():
+                self._spoken |= MEMBERSHIP
                 work += self._membership.handle(event, now)
             case Known():
+                self._spoken |= REDIAL
                 work += self._redial.handle(event, now)
             case Stored() | StoreFailed():
+                self._spoken |= LEDGER | RECONCILE
                 work += self.ledger.handle(event, now)
                 work += self._reconcile.handle(event, now)
             case OpenEra() | RetryHeld() | TakeEnds():
+                self._spoken |= LEDGER
                 work += self.ledger.handle(event, now)
             case Publish():
+                self._spoken |= POSTING
                 work += self._posting.handle(event, now)
             case Submit() | Together():
+                self._spoken |= RECORDS | LEDGER
                 work += self._records.handle(event, now)
             case Damaged():
+                self._spoken |= REPAIR
                 work += self.repair.handle(event, now)
-            case Tick():
-                for core in (self._membership, self._reconcile, self._posting, self._redial, self._records):
-                    work += core.handle(event, now)
-                work += self._gate.handle(event, now)
-                work += self.repair.handle(event, now)
-                work += self.scrub.handle(Due(), now)
-                work += self.links.handle(event, now)
-                work += self.spread.handle(event, now)
-                if now >= self.ledger.deadline():
-                    work += self.ledger.handle(Retry(), now)
 
-    def _on_message(self, received: Received, now: float, work: deque[_Said]) -> None:
+    def _on_message(self, received: Received, now: float, work: list[_Said]) -> None:
+        """Hand a message to those whom it concerns. The most frequent ones come first."""
         match received.message:
+            case BoardsMessage(_, more, pulled):
+                self._spoken |= SPREAD | POSTING
+                if not pulled:
+                    work += self.spread.handle(received, now)
+                work += self._posting.handle(received, now)
+                if more:
+                    self._spoken |= RECONCILE
+                    work += self._reconcile.handle(received, now)
+            case Have() | Want() | Prune():
+                self._spoken |= SPREAD
+                work += self.spread.handle(received, now)
             case Ack(digests=digests):
+                self._spoken |= MEMBERSHIP
                 work += self._membership.handle(received, now)
-                if digests is not None and not self._read_only:
-                    differs = Differs(received.sender, received.at, digests)
-                    work += self._reconcile.handle(differs, now)
-                    work += self._ends.handle(differs, now)
                 if digests is not None:
-                    work += self.repair.handle(Compare(received.sender, received.at, digests), now)
+                    self._on_digests(received, digests, now, work)
             case Ping() | PingRequest() | Nack() | Knock() | Open() | Gossip():
+                self._spoken |= MEMBERSHIP
                 work += self._membership.handle(received, now)
+            case Batches():
+                if not self._read_only:
+                    self._on_batches(received, received.message, now, work)
+            case Offer() | Accept() | Refuse() | Drop() | Sound() | Echo():
+                self._spoken |= LINKS
+                work += self.links.handle(received, now)
             case RosterPage() | RosterSums() | RosterMarks():
+                self._spoken |= MEMBERSHIP
                 work += self._membership.handle(received, now)
             case Heads() | HeadSums() | More() | Versions() | VersionSums():
+                self._spoken |= RECONCILE
                 work += self._reconcile.handle(received, now)
             case WantBatches() | FoundBatches() | BucketSums():
+                self._spoken |= REPAIR
                 work += self.repair.handle(received, now)
             case EndNames():
                 work += self._ends.handle(received, now)
             case Ends(ends):
                 if not self._read_only:
+                    self._spoken |= LEDGER
                     work += self.ledger.handle(TakeEnds(ends, received.sender), now)
-            case Batches():
-                if not self._read_only:
-                    self._on_batches(received, received.message, now, work)
-            case Offer() | Accept() | Refuse() | Drop() | Sound() | Echo():
-                work += self.links.handle(received, now)
-            case Have() | Want() | Prune():
-                work += self.spread.handle(received, now)
-            case BoardsMessage(pulled=pulled):
-                if not pulled:
-                    work += self.spread.handle(received, now)
-                work += self._posting.handle(received, now)
-                work += self._reconcile.handle(received, now)
 
-    def _on_batches(self, received: Received, message: Batches, now: float, work: deque[_Said]) -> None:
+    def _on_digests(self, received: Received, digests: Digests, now: float, work: list[_Said]) -> None:
+        if not self._read_only:
+            self._spoken |= RECONCILE
+            differs = Differs(received.sender, received.at, digests)
+            work += self._reconcile.handle(differs, now)
+            work += self._ends.handle(differs, now)
+        self._spoken |= REPAIR
+        work += self.repair.handle(Compare(received.sender, received.at, digests), now)
+
+    def _on_batches(self, received: Received, message: Batches, now: float, work: list[_Said]) -> None:
         sender, batches = received.sender, message.batches
+        self._spoken |= LEDGER | RECONCILE
         if not message.session:
+            self._spoken |= SPREAD
             work += self.spread.handle(received, now)
         merged = self.ledger.handle(Merge(sender, batches, message.certificates), now)
         work += merged
@@ -284,39 +327,49 @@ class Peer:
         about = Merged(sender, received.at, message.session, message.more, len(batches), ticket)
         work += self._reconcile.handle(about, now)
 
-    def _pass_on(self, said: _Said, now: float, work: deque[_Said], effects: list[Effect]) -> None:
+    def _pass_on(self, said: _Said, now: float, work: list[_Said], effects: list[Effect]) -> None:
         match said:
+            case StoreLazily(writes):
+                effects.append(said)
+                if any(write.table is Table.META for write in writes):  # This node took a higher boot.
+                    self._spoken |= POSTING
+                    work += self._posting.handle(Rebooted(self.roster.own.claim.boot), now)
+            case Fresh():
+                self._spoken |= SPREAD
+                work += self.spread.handle(said, now)
             case Stocked():
                 if not self._reconcile.catches_up_from(said.source):
+                    self._spoken |= SPREAD
                     work += self.spread.handle(said, now)
-            case Fresh():
-                work += self.spread.handle(said, now)
             case Forgotten() | Barred():
+                self._spoken |= MEMBERSHIP
                 work += self._membership.handle(said, now)
             case Ended():
+                self._spoken |= GATE
                 work += self._gate.handle(said, now)
                 work += self._ends.handle(said, now)
             case Damaged():
+                self._spoken |= REPAIR
                 work += self.repair.handle(said, now)
             case Suspect():
+                self._spoken |= SCRUB
                 work += self.scrub.handle(said, now)
             case Mend() if self._read_only:
                 effects.append(Emit("storage.damaged", {"reason": f"{said.about}; this disk can't be written"}))
             case Mend():
+                self._spoken |= LEDGER
                 work += self.ledger.handle(said, now)
             case Gap(source):
                 if (at := self.roster.address(source)) is not None:
+                    self._spoken |= RECONCILE
                     work += self._reconcile.handle(Ask(source, at), now)
             case OwnHead():
+                self._spoken |= LEDGER | RECORDS
                 self._on_own_head(said, now, work)
-            case StoreLazily(writes):
-                effects.append(said)
-                if any(write.table is Table.META for write in writes):  # This node took a higher boot.
-                    work += self._posting.handle(Rebooted(self.roster.own.claim.boot), now)
             case _:
                 effects.append(said)
 
-    def _on_own_head(self, heard: OwnHead, now: float, work: deque[_Said]) -> None:
+    def _on_own_head(self, heard: OwnHead, now: float, work: list[_Said]) -> None:
         """A peer that knows more of our chain than our disk does has seen a life that this disk forgot (DESIGN §4).
 
         Before the first write its word is enough, once: waiting for the proof would cost the write. Later only a batch counts
@@ -334,6 +387,7 @@ class Peer:
         self._membership.check()
         self.links.check()
         self.spread.check()
+        self._timetable.check()
 
 
 def claim_of(origin: Origin) -> Claim:
@@ -342,35 +396,5 @@ def claim_of(origin: Origin) -> Claim:
     return Claim(own.node, own.name, own.key, origin.address, origin.api, origin.boot, 0, Standing.ALIVE)
 
 
-def _complaints(event: Event, error: MalformedMessage | StorageError) -> list[Effect]:
-    """What is said where an event could not be dealt with: bytes that a peer sent, or rows of this node's own disk."""
-    match event, error:
-        case Received(sender), MalformedMessage():
-            return [Emit("peer.malformed", {"node": sender.hex(), "reason": str(error)})]
-        case Submit(request), StorageError():
-            return [NotComposed(request, error)]
-        case Together(submits), StorageError():
-            return [NotComposed(submit.request, error) for submit in submits]
-        case _, StorageError():
-            return [Emit("storage.damaged", {"reason": str(error)})]
-        case _:
-            return [Emit("peer.malformed", {"node": "", "reason": str(error)})]
-
-
 def _split(rng: Random) -> Random:
     return Random(rng.getrandbits(64))
-
-
-def _read_book(soft: Replica) -> list[Address]:
-    """Where members that were ever met used to listen. An entry that cannot be read is passed over."""
-    with soft.read() as reader:
-        found = [_address_in(row) for _, row in reader.scan(Table.BOOK)]
-    return [address for address in found if address is not None]
-
-
-def _address_in(row: bytes) -> Address | None:
-    try:
-        signed = msgspec.msgpack.decode(row, type=SignedClaim)
-        return msgspec.msgpack.decode(signed.body, type=Claim).address
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        return None

@@ -61,17 +61,20 @@ def _tell_groups(view: dict[str, str]) -> str:
 
 
 def _wrong_rosters(nodes: Sequence[Node]) -> list[str]:
-    found = []
+    found: list[str] = []
+    right: set[bytes] = set()  # Rosters with equal digests hold the same members alive.
     for node in nodes:
-        if node.peer is None:
+        if node.peer is None or node.peer.roster.digest in right:
             continue
-        present = {member.claim.name: member.claim.boot for member in node.peer.roster.members() if member.reachable}
+        present = {member.claim.name for member in node.peer.roster.members() if member.reachable}
         missed = [other.name for other in nodes if other.up and other.name not in present]
         ghosts = [other.name for other in nodes if not other.up and other.name in present]
         if missed:
             found.append(f"{node.name} does not hold alive what is: {_names(missed)}")
         if ghosts:
             found.append(f"{node.name} holds alive what is not: {_names(ghosts)}")
+        if not missed and not ghosts:
+            right.add(node.peer.roster.digest)
     return [*found[:NAMES_MAX], *([f"and {len(found) - NAMES_MAX} more rosters"] if len(found) > NAMES_MAX else [])]
 
 

@@ -93,6 +93,7 @@ class Node:
         "_trust",
         "_wake_at",
         "_woken_at",
+        "_woken_for",
         "_wrapping",
         "address",
         "clock",
@@ -123,7 +124,7 @@ class Node:
         self.up, self.powered, self.life, self.started_at = False, True, 0, inf
         self._hindrance: Hindrance | None = None
         self._outgoing: dict[Address, list[Parcel]] = {}
-        self._wake_at, self._woken_at, self._ticks = inf, -inf, 0
+        self._wake_at, self._woken_for, self._woken_at, self._ticks = inf, inf, -inf, 0
 
     def start(self, acquaintance: Acquaintance = NOBODY) -> None:
         """Switch the machine on, with a boot above every one that its disk knows."""
@@ -194,7 +195,8 @@ class Node:
 
     def crash(self, silent: bool, lost_disk: bool) -> None:
         """Stop at once. `silent`: the machine is off, otherwise only the process is gone. `lost_disk`: both disks are empty."""
-        self.peer, self.up, self.powered, self._wake_at = None, False, not silent, inf
+        self.peer, self.up, self.powered = None, False, not silent
+        self._wake_at = self._woken_for = inf
         if self._hindrance is not None:
             self._hindrance.forget()
         self._around.trace.note(self._around.world.now, self.name, f"crashes {silent=} {lost_disk=}")
@@ -248,12 +250,12 @@ class Node:
         """Hand a message or an event to the peer now, if the machine is up."""
         if self.peer is None:
             return
-        now = self._around.world.now
+        around = self._around
         if isinstance(thing, Parcel):
-            self._around.trace.note(now, self.name, f"< {thing.label}")
+            around.trace.note(around.world.now, self.name, thing.came)
             self._handle(self.peer, thing.received)
         else:
-            self._around.trace.note(now, self.name, describe_event(thing))
+            around.trace.note(around.world.now, self.name, describe_event(thing))
             self._handle(self.peer, thing)
 
     def rest(self) -> None:
@@ -286,10 +288,24 @@ class Node:
                 f"at {now:.6f} s {self.name} broke on {type(event).__name__}: {_explain(error)}"
             ) from error
         for effect in effects:
-            self._carry_out(effect)
+            if type(effect) is Send and self._hindrance is None:  # Most are.
+                self._send(effect.at, self._wrapping.wrap(effect.message))
+            else:
+                self._carry_out(effect)
         if self._outgoing:
             self._post()
         self._sleep()
+
+    def _send(self, at: Address, parcel: Parcel) -> None:
+        """Put a message among what leaves when the event is over; one that is too large for a datagram streams."""
+        around = self._around
+        around.trace.note(around.world.now, self.name, f"> {at.host} {parcel.label}")
+        if parcel.size > BODY_BYTES_MAX:
+            around.streams.send(self, at, parcel)
+        elif at in self._outgoing:
+            self._outgoing[at].append(parcel)
+        else:
+            self._outgoing[at] = [parcel]
 
     def _carry_out(self, effect: Effect) -> None:
         around = self._around
@@ -314,12 +330,7 @@ class Node:
         around = self._around
         match effect:
             case Send(_, at, message):
-                parcel = self._wrapping.wrap(message)
-                around.trace.note(around.world.now, self.name, f"> {at.host} {parcel.label}")
-                if parcel.size <= BODY_BYTES_MAX:
-                    self._outgoing.setdefault(at, []).append(parcel)
-                else:
-                    around.streams.send(self, at, parcel)
+                self._send(at, self._wrapping.wrap(message))
             case Stream(_, at, message):
                 parcel = self._wrapping.wrap(message)
                 around.trace.note(around.world.now, self.name, f"> {at.host} stream {parcel.label}")
@@ -331,14 +342,21 @@ class Node:
     def _post(self) -> None:
         """Send what is for one peer in as few datagrams as it fits, as the runtime's loop does."""
         outgoing, self._outgoing = self._outgoing, {}
+        send = self._around.network.send
         for at, parcels in outgoing.items():
-            for datagram in bundles(parcels, BODY_BYTES_MAX) if len(parcels) > 1 else parcels:
-                self._around.network.send(self, at, datagram)
+            if len(parcels) == 1:
+                send(self, at, parcels[0])
+                continue
+            for datagram in bundles(parcels, BODY_BYTES_MAX):
+                send(self, at, datagram)
 
     def _sleep(self) -> None:
         """See to it that the peer is woken at its deadline. An entry that comes too early sleeps on."""
         assert self.peer is not None
         deadline = self.peer.deadline()
+        if deadline >= self._woken_for:
+            return  # An entry that is no later waits in the heap.
+        self._woken_for = deadline
         when = self.clock.when(deadline) if deadline > 0.0 else 0.0
         if when < self._wake_at:
             self._wake_at = max(when, self._around.world.now)
@@ -347,7 +365,7 @@ class Node:
     def _wake(self, when: float) -> None:
         if self.peer is None or when != self._wake_at:
             return  # It was off meanwhile, or woken by an earlier entry.
-        self._wake_at = inf
+        self._wake_at = self._woken_for = inf
         if self._hindrance is not None and self._hindrance.holds_tick():
             return
         if self.clock.local(self._around.world.now) < self.peer.deadline():

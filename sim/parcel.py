@@ -10,17 +10,20 @@ from mesh.ids import Address, NodeId
 from mesh.messages import Message
 from mesh.wire import encode_body
 
+RECENT_MAX = 4  # Parcels that a node keeps: the messages of one event go out together.
+
 
 class Parcel:
     """One message of one sender. `size` is its bytes on the wire, without what a datagram or a frame adds."""
 
-    __slots__ = ("kind", "label", "received", "size")
+    __slots__ = ("came", "kind", "label", "received", "size")
 
     def __init__(self, sender: NodeId, at: Address, message: Message) -> None:
         body = encode_body(message)
         self.kind = type(message).__name__
         self.size = len(body)
         self.label = f"{self.kind} {self.size} {blake2b(body, digest_size=8).hexdigest()}"
+        self.came = f"< {self.label}"
         self.received = Received(sender, at, message)
 
 
@@ -51,17 +54,19 @@ def bundles(parcels: list[Parcel], size_max: int) -> list[Datagram]:
 
 
 class Wrapping:
-    """Makes one node's parcels. A message that is sent to several peers in a row becomes one parcel."""
+    """Makes one node's parcels. A message that is sent to several peers within one event becomes one parcel."""
 
-    __slots__ = ("_at", "_message", "_parcel", "_sender")
+    __slots__ = ("_at", "_recent", "_sender")
 
     def __init__(self, sender: NodeId, at: Address) -> None:
         self._sender, self._at = sender, at
-        self._message: Message | None = None
-        self._parcel: Parcel | None = None
+        self._recent: dict[int, Parcel] = {}  # By the message's identity, which is its own while its parcel is here.
 
     def wrap(self, message: Message) -> Parcel:
         """The parcel of `message`."""
-        if self._parcel is None or message is not self._message:
-            self._message, self._parcel = message, Parcel(self._sender, self._at, message)
-        return self._parcel
+        parcel = self._recent.get(id(message))
+        if parcel is None:
+            if len(self._recent) >= RECENT_MAX:
+                self._recent.clear()
+            parcel = self._recent[id(message)] = Parcel(self._sender, self._at, message)
+        return parcel

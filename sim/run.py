@@ -13,6 +13,7 @@ from mesh.gossip.members import NOBODY
 from mesh.peer import Peer
 from sim.acquainted import acquaint
 from sim.checks import Fates, Inspector, deep_differences, differences, fates_of
+from sim.collecting import rare_collections
 from sim.faults import Faults
 from sim.journal import Journal
 from sim.metrics import Metrics
@@ -53,7 +54,8 @@ def run(
 def conclude(mesh: "SimulatedMesh", seed: int, watch: Stopwatch, by_hand: bool = False) -> Report:
     """Let a mesh live to its scenario's end, and judge it. `watch` runs since it was made."""
     scenario = mesh.scenario
-    failures, settled_s, fates = _live(mesh)
+    with rare_collections():
+        failures, settled_s, fates = _live(mesh)
     real_s = watch.seconds()
     traffic, world = mesh.network.traffic, mesh.world
     return Report(

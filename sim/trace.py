@@ -3,8 +3,10 @@
 Invariant: a line depends on the time, the node and the value alone, so one seed gives one hash in any process.
 """
 
+from array import array
 from hashlib import blake2b
 from typing import TextIO
+from zlib import crc32
 
 import msgspec
 
@@ -28,34 +30,43 @@ _pack = msgspec.msgpack.Encoder(order="deterministic", enc_hook=_plain).encode
 
 
 class Trace:
-    """Takes down what happens. `file` gets the lines too, where there is one."""
+    """Takes down what happens. `file` gets the lines too, where there is one.
 
-    __slots__ = ("_file", "_hash", "_lines", "lines")
+    The hash is over the moments as 64-bit floats, and over the rest of the lines: no line is made where nobody reads it.
+    """
+
+    __slots__ = ("_file", "_moments", "_times", "_wording", "_words", "lines")
 
     def __init__(self, file: TextIO | None = None) -> None:
         self._file = file
-        self._hash = blake2b(digest_size=16)
-        self._lines: list[str] = []
+        self._moments, self._wording = blake2b(digest_size=16), blake2b(digest_size=16)
+        self._times = array("d")
+        self._words: list[str] = []
         self.lines = 0
 
     def note(self, now: float, name: str, text: str) -> None:
         """Add one line about the node `name`."""
-        self._lines.append(f"{round(now * 1e9)} {name} {text}\n")
-        if len(self._lines) >= LINES_MAX:
+        self._words.append(name)
+        self._words.append(text)
+        self._times.append(now)
+        if len(self._times) >= LINES_MAX:
             self._flush()
 
     def digest(self) -> str:
         """The hash of all lines so far, as 32 hexadecimal digits."""
         self._flush()
-        return self._hash.hexdigest()
+        return blake2b(self._moments.digest() + self._wording.digest(), digest_size=16).hexdigest()
 
     def _flush(self) -> None:
-        block = "".join(self._lines)
-        self.lines += len(self._lines)
-        self._lines.clear()
-        self._hash.update(block.encode())
+        times, words = self._times, self._words
+        self.lines += len(times)
+        self._moments.update(times.tobytes())
+        self._wording.update("\n".join([*words, ""]).encode())
         if self._file is not None:
-            self._file.write(block)
+            told = zip(times, words[::2], words[1::2], strict=True)
+            self._file.write("".join([f"{round(now * 1e9)} {name} {text}\n" for now, name, text in told]))
+        self._times = array("d")
+        words.clear()
 
 
 def describe_event(event: Event) -> str:
@@ -76,8 +87,13 @@ def describe_effect(effect: Effect) -> str:
     match effect:
         case Store(ticket, writes):
             return f"> Store {ticket} {_digest(list(writes))}"
-        case StoreLazily() | Visible() | Posted():  # Too long to read.
-            return f"> {type(effect).__name__} {_digest(effect)}"
+        case StoreLazily(writes):
+            rows = [f"{write.table} {write.key[:8].hex()} {crc32(write.value or b''):08x}" for write in writes]
+            return f"> StoreLazily {' '.join(rows)}" if len(rows) > 1 else f"> StoreLazily {rows[0]}"
+        case Posted(owner, items):
+            return f"> Posted {owner[:8].hex()} {len(items)}"
+        case Visible():  # Too long to read.
+            return f"> Visible {_digest(effect)}"
         case _:
             return f"> {type(effect).__name__} {_json(effect).decode()}"
 

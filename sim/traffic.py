@@ -1,6 +1,7 @@
 """How much went over the network.
 
-Invariant: every parcel that was handed to the network is counted once under its kind, whatever became of it.
+Invariant: every parcel that was handed to the network is counted once under its kind, whatever became of it. A message is what a
+core is handed: one of a datagram, which may hold several, or one frame of a stream. Deltas or marks in one message count nothing.
 """
 
 from collections.abc import Sequence

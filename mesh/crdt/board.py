@@ -5,6 +5,8 @@ any holder can serve the board to any peer with its owner's signatures.
 """
 
 from collections.abc import Mapping
+from functools import cached_property
+from hashlib import blake2b
 
 import msgspec
 from msgspec import Struct
@@ -17,6 +19,7 @@ from mesh.ids import Boot, MeshId, NodeId
 
 DOMAIN = "chaos-mesh/board/1"
 DELTA_BYTES_MAX = 2 * 1024 * 1024
+DELTA_MARK_BYTES = 8
 CHAIN_MAX = 16  # Deltas since the last whole board; then the owner publishes a whole one again.
 
 
@@ -28,7 +31,7 @@ class Item(Struct, frozen=True, array_like=True):
     at: float
 
 
-class Delta(Struct, frozen=True, array_like=True):
+class Delta(Struct, frozen=True, array_like=True, dict=True):
     """The items of a board that changed between two versions. `start` 0: the whole board."""
 
     domain: str
@@ -39,21 +42,52 @@ class Delta(Struct, frozen=True, array_like=True):
     version: int
     items: tuple[Item, ...]
 
+    @cached_property
+    def values(self) -> Mapping[str, Item]:
+        """The items that have a value, by topic."""
+        return {item.topic: item for item in self.items if item.value is not None}
 
-class SignedDelta(Struct, frozen=True, array_like=True):
-    """A delta's bytes, and its owner's signature over them."""
+    @cached_property
+    def weight(self) -> int:
+        """What a board of this version adds to the sums of a holder."""
+        return weigh(_encode((self.owner, self.boot, self.version)))
+
+
+class SignedDelta(Struct, frozen=True, array_like=True, dict=True):
+    """A delta's bytes, and its owner's signature over them. What follows from them is worked out once."""
 
     body: bytes
     signature: bytes
 
+    @cached_property
+    def mark(self) -> bytes:
+        """The name of a delta in messages: a hash of its signed bytes."""
+        return blake2b(self.body, digest_size=DELTA_MARK_BYTES).digest()
 
-class Board(Struct):
+    @cached_property
+    def delta(self) -> Delta:
+        """The delta in the bytes. Raises MalformedMessage."""
+        if len(self.body) > DELTA_BYTES_MAX:
+            raise MalformedMessage(f"a delta of at most {DELTA_BYTES_MAX} bytes was expected, {len(self.body)} came")
+        try:
+            return _decode_delta(self.body)
+        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+            raise MalformedMessage(f"a board's delta was expected: {error}") from None
+
+    @cached_property
+    def row(self) -> bytes:
+        """What is kept of a board that is this delta alone."""
+        return _encode((self,))
+
+
+class Board(Struct, frozen=True):
     """What is held of one owner's board."""
 
     boot: Boot
     version: int
-    items: dict[str, Item]
-    chain: list[tuple[Delta, SignedDelta]]
+    items: Mapping[str, Item]
+    chain: tuple[tuple[Delta, SignedDelta], ...]
+    weight: int
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -68,12 +102,7 @@ def encode_delta(delta: Delta) -> bytes:
 
 def read_delta(signed: SignedDelta, mesh: MeshId) -> Delta:
     """The delta in signed bytes. Raises MalformedMessage. The signature is checked by whoever knows the owner's key."""
-    if len(signed.body) > DELTA_BYTES_MAX:
-        raise MalformedMessage(f"a delta of at most {DELTA_BYTES_MAX} bytes was expected, {len(signed.body)} came")
-    try:
-        delta = _decode_delta(signed.body)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise MalformedMessage(f"a board's delta was expected: {error}") from None
+    delta = signed.delta
     if delta.domain != DOMAIN or delta.mesh != mesh or not 0 <= delta.start < delta.version:
         raise MalformedMessage("a delta of another mesh, or one that leads nowhere, came")
     return delta
@@ -130,25 +159,28 @@ class Boards:
         board = self._boards.get(delta.owner)
         if board is None or delta.start != 0 or not self.follows(delta):
             return ()
-        kept = {item.topic: item for item in delta.items}
+        gone = [item for topic, item in board.items.items() if topic not in delta.values]
+        if not gone:
+            return ()
+        named = {item.topic for item in delta.items}
         at = max((item.at for item in delta.items), default=0.0)
-        return tuple(Item(topic, None, max(at, item.at)) for topic, item in board.items.items() if topic not in kept)
+        return tuple(Item(item.topic, None, max(at, item.at)) for item in gone if item.topic not in named)
 
     def merge(self, delta: Delta, signed: SignedDelta) -> StoreLazily | None:
         """Take over a delta whose signature holds. None: it was no news."""
         if not self.follows(delta):
             return None
-        board = self._boards.get(delta.owner)
-        self._count(delta.owner, board, -1)
-        if board is None or delta.start == 0:
-            board = Board(delta.boot, delta.version, {}, [])
-        board.items.update({item.topic: item for item in delta.items})
-        board.items = {topic: item for topic, item in board.items.items() if item.value is not None}
-        board.version = delta.version
-        board.chain.append((delta, signed))
-        self._boards[delta.owner] = board
-        self._count(delta.owner, board, 1)
-        row = _encode(tuple(entry for _, entry in board.chain))
+        before = self._boards.get(delta.owner)
+        if before is None or delta.start == 0:
+            items, row = delta.values, signed.row
+            chain: tuple[tuple[Delta, SignedDelta], ...] = ((delta, signed),)
+        else:
+            changed = {**before.items, **{item.topic: item for item in delta.items}}
+            items = {topic: item for topic, item in changed.items() if item.value is not None}
+            chain = (*before.chain, (delta, signed))
+            row = _encode(tuple(entry for _, entry in chain))
+        self._boards[delta.owner] = Board(delta.boot, delta.version, items, chain, delta.weight)
+        self._sums.add(delta.owner, delta.weight - (before.weight if before is not None else 0))
         return StoreLazily((Write(Table.BOARDS, delta.owner, row),))
 
     def since(self, owner: NodeId, boot: Boot, version: int) -> list[SignedDelta]:
@@ -159,7 +191,3 @@ class Boards:
         if boot < board.boot or version < board.chain[0][0].version:
             return [signed for _, signed in board.chain]
         return [signed for delta, signed in board.chain if delta.version > version]
-
-    def _count(self, owner: NodeId, board: Board | None, sign: int) -> None:
-        if board is not None:
-            self._sums.add(owner, sign * weigh(_encode((owner, board.boot, board.version))))

@@ -193,6 +193,8 @@ class Context:
         return self._settled().coarse(of)
 
     def _settled(self) -> Sums:
+        if not self._moved:
+            return self._sums
         for name in self._moved:
             if (before := self._counted.pop(name, None)) is not None:
                 self._sums.add(before[0], -before[1])

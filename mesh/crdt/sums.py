@@ -13,7 +13,7 @@ from mesh.errors import MalformedMessage
 BUCKETS_MAX = 256  # A bucket is the first byte of a key; keys are hashes, so that buckets fill evenly.
 BUCKETS_MIN = 16
 SUM_BYTES = 8  # Of a bucket: two that differ look equal once in 2^64, and never twice, because heads move.
-_DIGEST_MODULUS = 1 << 128
+SUM_MODULUS = 1 << 128
 
 
 class Span(Struct, frozen=True, array_like=True):
@@ -72,23 +72,26 @@ class Sums:
 
     def __init__(self) -> None:
         self._buckets: dict[int, int] = {}  # Only those that ever held something.
-        self._total = 0
+        self.total = 0
+        self._digest = bytes(16)  # Of the total; empty: not worked out yet.
 
     def copy(self) -> "Sums":
         """Another set's sums, which begin with these."""
         copy = Sums()
-        copy._buckets, copy._total = dict(self._buckets), self._total
+        copy._buckets, copy.total, copy._digest = dict(self._buckets), self.total, self._digest
         return copy
 
     def add(self, key: bytes, weight: int) -> None:
         """Count an entry in; a negative weight counts it out again."""
-        self._buckets[key[0]] = (self._buckets.get(key[0], 0) + weight) % _DIGEST_MODULUS
-        self._total = (self._total + weight) % _DIGEST_MODULUS
+        self._buckets[key[0]] = (self._buckets.get(key[0], 0) + weight) % SUM_MODULUS
+        self.total = (self.total + weight) % SUM_MODULUS
+        self._digest = b""
 
     @property
     def digest(self) -> bytes:
         """16 bytes over all entries."""
-        return self._total.to_bytes(16, "big")
+        self._digest = self._digest or self.total.to_bytes(16, "big")
+        return self._digest
 
     def coarse(self, of: int) -> bytes:
         """The sums of `of` buckets, 8 bytes each."""

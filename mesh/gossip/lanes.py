@@ -4,6 +4,7 @@ Invariant: a lane that has something to send gets its weight's share of the budg
 at most `PEER_BYTES_MAX` wait, and of one key only the newest.
 """
 
+from collections.abc import Sequence
 from enum import IntEnum
 from math import inf
 
@@ -67,26 +68,32 @@ class Lanes:
         self._allowance = budget_byte_s * BURST_S
         self._queues = {lane: Queue() for lane in Lane}
         self._waiting_for: dict[NodeId, int] = {}
-        self._ready_at = inf
-
-    def deadline(self) -> float:
-        """When something may leave."""
-        return self._ready_at
+        self.ready_at = inf  # When something may leave.
 
     def put(self, lane: Lane, to: NodeId, key: bytes, item: Item, now: float) -> bool:
         """Let an item wait for its turn; it takes the place of what waits under the same key. False: there is no room."""
-        queue, size = self._queues[lane], cost(lane, item)
-        before = queue.waiting.get((to, key))
-        waiting = self._waiting_for.get(to, 0) - (cost(lane, before) if before is not None else 0)
-        if waiting + size > PEER_BYTES_MAX:
-            return False
-        if not queue.waiting:
+        return self.put_for((to,), lane, key, item, now) == 1
+
+    def put_for(self, peers: Sequence[NodeId], lane: Lane, key: bytes, item: Item, now: float) -> int:
+        """The same for several peers at once. Returns for how many of them there was room."""
+        queue, waiting_for, size = self._queues[lane], self._waiting_for, cost(lane, item)
+        waiting, found = queue.waiting, 0
+        if not waiting:
             pace = PACES[lane]
             queue.ready_at = now + pace.window_s if pace.patient else max(now, queue.left_at + pace.window_s)
-        queue.waiting[to, key] = item
-        self._waiting_for[to] = waiting + size
-        self._ready_at = min(self._ready_at, queue.ready_at)
-        return True
+        for to in peers:
+            place, load = (to, key), waiting_for.get(to, 0) + size
+            before = waiting.get(place)
+            if before is not None:
+                load -= cost(lane, before)
+            if load <= PEER_BYTES_MAX:
+                waiting[place] = item
+                waiting_for[to] = load
+                found += 1
+        if not waiting:
+            queue.ready_at = inf
+        self.ready_at = min(self.ready_at, queue.ready_at)
+        return found
 
     def hurry(self, now: float) -> None:
         """Let the marks that wait leave now."""
@@ -94,7 +101,7 @@ class Lanes:
             queue = self._queues[lane]
             if queue.waiting:
                 queue.ready_at = min(queue.ready_at, now)
-                self._ready_at = min(self._ready_at, now)
+                self.ready_at = min(self.ready_at, now)
 
     def take(self, now: float) -> list[tuple[Lane, NodeId, Item]]:
         """What leaves now, in order."""
@@ -106,40 +113,38 @@ class Lanes:
             ready = [lane for lane in ready if self._serve(lane, taken, now)]
         for lane in ready:
             self._queues[lane].ready_at = now + max(LEAST_WAIT_S, -self._allowance / self._budget)
-        self._ready_at = min(queue.ready_at for queue in self._queues.values())
+        self.ready_at = min([queue.ready_at for queue in self._queues.values()])
         return taken
 
     def _serve(self, lane: Lane, taken: list[tuple[Lane, NodeId, Item]], now: float) -> bool:
         """One lane's turn. Returns whether more waits."""
-        queue = self._queues[lane]
-        queue.credit += PACES[lane].weight * QUANTUM_BYTES
-        while queue.waiting and self._allowance > 0:
-            (to, key), item = next(iter(queue.waiting.items()))
+        queue, waiting_for = self._queues[lane], self._waiting_for
+        waiting, allowance = queue.waiting, self._allowance
+        credit = queue.credit + PACES[lane].weight * QUANTUM_BYTES
+        while waiting and allowance > 0:
+            place = next(iter(waiting))
+            item = waiting[place]
             size = cost(lane, item)
-            if size > queue.credit:
-                return True
-            del queue.waiting[to, key]
-            queue.credit -= size
-            self._allowance -= size
-            self._release(to, size)
+            if size > credit:
+                break
+            del waiting[place]
+            credit, allowance = credit - size, allowance - size
+            to = place[0]
+            waiting_for[to] -= size
+            if not waiting_for[to]:
+                del waiting_for[to]
             taken.append((lane, to, item))
-        if queue.waiting:
+        queue.credit, self._allowance = credit, allowance
+        if waiting:
             return True
         queue.ready_at, queue.left_at, queue.credit = inf, now, 0
         return False
-
-    def _release(self, to: NodeId, size: int) -> None:
-        left = self._waiting_for[to] - size
-        if left:
-            self._waiting_for[to] = left
-        else:
-            del self._waiting_for[to]
 
     def check(self) -> None:
         """Raise AssertionError where an invariant is broken."""
         for queue in self._queues.values():
             assert (queue.ready_at == inf) == (not queue.waiting)
-        assert self._ready_at == min(queue.ready_at for queue in self._queues.values())
+        assert self.ready_at == min(queue.ready_at for queue in self._queues.values())
         sizes: dict[NodeId, int] = {}
         for lane, queue in self._queues.items():
             for (to, _), item in queue.waiting.items():

@@ -9,7 +9,7 @@ from typing import overload
 
 from msgspec import Struct
 
-from mesh.crdt.sums import Sums
+from mesh.crdt.sums import SUM_MODULUS, Sums
 from mesh.ids import Address, NodeId
 from mesh.messages import Accusation, Claim, SignedClaim, Standing
 
@@ -120,8 +120,11 @@ class Present(Sequence[NodeId]):
 
     def check(self) -> None:
         """Raise AssertionError where an invariant is broken."""
-        assert [self._place(node) for node in self] == list(range(self._length))
-        assert all(place >= self._length or self[place] == node for place, node in self._moved.items())
+        assert all(self._places[node] == place for place, node in self._moved.items())
+        kept = {place: node for node, place in self._places.items() if place != NOWHERE}
+        assert kept == self._moved, "a member is listed twice, or nowhere"
+        order, gone = self._base.order, range(self._length, len(self._base.order))
+        assert all(order[place] in self._places for place in (*self._moved, *gone) if place < len(order))
 
 
 class Members:
@@ -214,8 +217,12 @@ class Members:
     def check(self) -> None:
         """Raise AssertionError where an invariant is broken."""
         self.present.check()
-        assert len(self.present) + len(self.absent) + 1 == len(self)
-        assert all(self[node].reachable for node in self.present)
-        assert not any(self[node].reachable for node in self.absent)
         assert self._me not in self.present
-        assert all(node in self.at(self[node].claim.address) for node in self.present)
+        assert len(self.present) + len(self.absent) + 1 == len(self)
+        for node, member in self._own.items():  # The others are the base's, which never changes.
+            if node != self._me:
+                assert (node in self.present) is member.reachable is (node not in self.absent)
+            assert node == self._me or not member.reachable or node in self.at(member.claim.address)
+        base = self._base.entries
+        own = sum(m.weight - (base[node].weight if node in base else 0) for node, m in self._own.items())
+        assert self.sums.total == (self._base.sums.total + own) % SUM_MODULUS

@@ -35,8 +35,9 @@ class Item(Struct, eq=False):
 
 def mark_of(said: Batch | SignedDelta) -> bytes:
     """The name of an item in messages: a hash of its signed bytes."""
-    body = said.content if isinstance(said, Batch) else said.body
-    return blake2b(body, digest_size=MARK_BYTES).digest()
+    if isinstance(said, SignedDelta):
+        return said.mark
+    return blake2b(said.content, digest_size=MARK_BYTES).digest()
 
 
 class Recent:
@@ -45,6 +46,7 @@ class Recent:
     def __init__(self) -> None:
         self._items: dict[bytes, Item] = {}
         self._bytes = 0
+        self._full_until = float("-inf")  # The oldest item is no older than KEPT_S before this.
 
     def get(self, mark: bytes) -> Item | None:
         """The item, if it was met lately."""
@@ -70,9 +72,12 @@ class Recent:
 
     def _make_room(self, now: float) -> None:
         items = self._items
+        if now < self._full_until and len(items) < ITEMS_MAX and self._bytes <= BYTES_MAX:
+            return  # The oldest is not old enough.
         while items:
             oldest = next(iter(items.values()))
             if oldest.met_at >= now - KEPT_S and len(items) < ITEMS_MAX and self._bytes <= BYTES_MAX:
+                self._full_until = oldest.met_at + KEPT_S
                 return
             del items[oldest.mark]
             self._bytes -= oldest.size

@@ -104,7 +104,7 @@ class Reconcile:
                 return [*self._incoming.stored(ticket, self._ledger.durable.lines, now), *self._ask_next(now)]
             case StoreFailed():
                 self._incoming.failed()
-                return []
+                return self._ask_next(now)
             case Tick():
                 return self._on_tick(now)
 

@@ -6,13 +6,16 @@ what failed longest ago comes first.
 
 from random import Random
 
+import msgspec
 from msgspec import Struct
 
 from mesh.config import GossipConfig
+from mesh.crdt.replica import Replica, Table
 from mesh.effects import Dial, Emit, GossipEffect
 from mesh.events import Connected, DialFailed, Tick
 from mesh.gossip.roster import Roster
 from mesh.ids import Address, NodeId
+from mesh.messages import Claim, SignedClaim
 
 FIRST_ROUND_MAX = 16  # At start several are dialled at once, so that one dead seed costs no time.
 ALONE_INTERVAL_S = 0.5  # Who just started and knows nobody tries often: its seeds start at the same time.
@@ -96,3 +99,18 @@ class Redial:
             return True
         met = self._met.get(at)
         return met is not None and (met == self._roster.me or self._roster.takes_part(met))
+
+
+def read_book(soft: Replica) -> list[Address]:
+    """Where members that were ever met used to listen. An entry that cannot be read is passed over."""
+    with soft.read() as reader:
+        found = [_address_in(row) for _, row in reader.scan(Table.BOOK)]
+    return [address for address in found if address is not None]
+
+
+def _address_in(row: bytes) -> Address | None:
+    try:
+        signed = msgspec.msgpack.decode(row, type=SignedClaim)
+        return msgspec.msgpack.decode(signed.body, type=Claim).address
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return None

@@ -17,7 +17,7 @@ from mesh.crdt.expected import expected_fate, expected_hash, held_well, is_held_
 from mesh.crdt.fingerprint import SHORT_BYTES, bucket_of
 from mesh.crdt.keys import number_of
 from mesh.crdt.ledger import Ledger
-from mesh.crdt.lines import LineId, line_write
+from mesh.crdt.lines import Context, LineId, line_write
 from mesh.crdt.replica import Reader, Table, Write
 from mesh.effects import Emit, GossipEffect, Stream
 from mesh.errors import MalformedMessage, StorageError
@@ -58,6 +58,8 @@ class Repair:
         self._ledger, self._roster, self._trust, self._rng = ledger, roster, trust, rng
         self._wanted: dict[Damaged, None] = {}  # Batches and certificates that only a peer can give back.
         self._at = float("inf")
+        self._seen: tuple[Context | None, int] = (None, 0)  # For which lines it is known whether a batch is held.
+        self._holds = False
         self._pauses: dict[NodeId, tuple[float, float]] = {}  # When to compare again, and the pause after that.
 
     @property
@@ -205,9 +207,11 @@ class Repair:
 
     def state(self) -> bytes:
         """The short fingerprint for a probe; zeros while a batch is held, because the state then does not follow from the heads."""
-        lines = self._ledger.durable.lines.values()
-        held = any(line.applied.number < line.have.number for line in lines)
-        return UNKNOWN if held else self._ledger.fingerprint.short
+        durable = self._ledger.durable
+        if self._seen != (durable, durable.moves):
+            self._seen = durable, durable.moves
+            self._holds = any(line.applied.number < line.have.number for line in durable.lines.values())
+        return UNKNOWN if self._holds else self._ledger.fingerprint.short
 
     def _on_digests(self, compare: Compare, now: float) -> list[RepairSays]:
         ours, theirs = self.state(), compare.digests

@@ -4,7 +4,7 @@ Invariant: an item is passed on once, when it first becomes durable here; it goe
 lost is reconcile's.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from random import Random
 
 from msgspec import Struct
@@ -56,6 +56,8 @@ class Arrivals(Struct):
 
 
 SpreadEvent = Stocked | Fresh | Received | Tick
+Said = tuple[Have | Batches | Boards, bool]
+"""A message, and whether it goes inline, in a datagram; otherwise over a stream."""
 
 
 class Spread:
@@ -69,21 +71,21 @@ class Spread:
 
     def deadline(self) -> float:
         """When something that gathers leaves, or something that is missed is asked for."""
-        return min(self._lanes.deadline(), self._wanted.deadline())
+        return min(self._lanes.ready_at, self._wanted.deadline())
 
     def handle(self, event: SpreadEvent, now: float) -> list[GossipEffect]:
         """React to one event. Of received data only that it came is taken in: whether it is news is for others to say."""
         effects: list[GossipEffect] = []
         match event:
-            case Stocked(batches, source):
-                self._on_stocked(batches, source, now)
+            case Received(sender, _, message):
+                effects = self._on_message(sender, message, now)
             case Fresh():
                 self._on_fresh(event, now)
-            case Received(sender, _, message):
-                effects += self._on_message(sender, message, now)
+            case Stocked(batches, source):
+                self._on_stocked(batches, source, now)
             case Tick():
-                effects += self._ask(now)
-        return [*effects, *self._leave(now)]
+                effects = self._ask(now)
+        return [*effects, *self._leave(now)] if self._lanes.ready_at <= now else effects
 
     def _on_stocked(self, batches: tuple[OpenBatch, ...], source: NodeId | None, now: float) -> None:
         with self._replica.read() as reader:
@@ -113,15 +115,11 @@ class Spread:
             item.copies += 1
         else:
             item.holders.setdefault(source, True)
-        direct = self._links.all_told or (self._is_direct and item.size <= ANNOUNCE_BYTES)
-        targets = self._told_directly(source) if direct else self._targets()
-        for node, eager in targets:
-            if node in item.holders:
-                continue
-            if eager and (direct or (pushed and item.size <= ANNOUNCE_BYTES)):
-                self._lanes.put(lane[0], node, lane[1] or mark, item, now)
-            else:
-                self._lanes.put(MARKS_OF[lane[0]], node, mark, item, now)
+        whole, marks = self._targets(source, item, pushed)
+        if whole:
+            self._lanes.put_for(whole, lane[0], lane[1] or mark, item, now)
+        if marks:
+            self._lanes.put_for(marks, MARKS_OF[lane[0]], mark, item, now)
         if item.size > ANNOUNCE_BYTES:
             self._lanes.hurry(now)
 
@@ -129,31 +127,38 @@ class Spread:
     def _is_direct(self) -> bool:
         return len(self._roster.others()) <= self._config.direct_max
 
-    def _told_directly(self, source: NodeId | None) -> list[tuple[NodeId, bool]]:
+    def _targets(self, source: NodeId | None, item: Item, pushed: bool) -> tuple[list[NodeId], list[NodeId]]:
+        """Who of those that may lack an item is given it, and who its mark alone."""
+        small, holders = item.size <= ANNOUNCE_BYTES, item.holders
+        if self._links.all_told or (small and self._is_direct):
+            whole, marks = self._told_directly(source)
+            return [node for node in whole if node not in holders], [node for node in marks if node not in holders]
+        links, whole, marks = self._links.table.links, [], []
+        for node, link in links.items():
+            if node not in holders:
+                (whole if link.eager and pushed and small else marks).append(node)
+        if len(links) < UNLINKED:
+            others = self._roster.others()
+            drawn = self._rng.sample(others, min(UNLINKED, len(others)))
+            lots = [node for node in drawn if node not in links and node not in holders]
+            (whole if pushed and small else marks).extend(lots)
+        return whole, marks
+
+    def _told_directly(self, source: NodeId | None) -> tuple[list[NodeId], list[NodeId]]:
         """The origin tells everybody; of the others each asks a few of its links whether that has come, too."""
         if source is None:
-            return [(node, True) for node in self._roster.others()]
+            return list(self._roster.others()), []
         linked = list(self._links.table.links)
-        return [(node, False) for node in self._rng.sample(linked, min(DOUBTED, len(linked)))]
-
-    def _targets(self) -> list[tuple[NodeId, bool]]:
-        """Who hears of an item in a larger mesh, and whether at once."""
-        links = self._links.table.links
-        linked = [(node, link.eager) for node, link in links.items()]
-        if len(linked) >= UNLINKED:
-            return linked
-        others = self._roster.others()
-        drawn = self._rng.sample(others, min(UNLINKED, len(others)))
-        return [*linked, *((node, True) for node in drawn if node not in links)]
+        return [], self._rng.sample(linked, min(DOUBTED, len(linked)))
 
     def _on_message(self, sender: NodeId, message: Message, now: float) -> list[GossipEffect]:
         match message:
-            case Batches(batches):
-                return self._note(sender, batches, now)
             case Boards(deltas):
-                return self._note(sender, deltas, now)
+                return self._note(sender, [delta.mark for delta in deltas], self.deltas, now)
             case Have(marks):
                 return self._on_have(sender, marks, now)
+            case Batches(batches):
+                return self._note(sender, [mark_of(batch) for batch in batches], self.batches, now)
             case Want():
                 self._on_want(sender, message, now)
                 return []
@@ -165,16 +170,16 @@ class Spread:
             case _:
                 raise AssertionError(f"{type(message).__name__} is not spread's to answer")
 
-    def _note(self, sender: NodeId, said: Iterable[Batch | SignedDelta], now: float) -> list[GossipEffect]:
+    def _note(self, sender: NodeId, marks: list[Mark], arrivals: Arrivals, now: float) -> list[GossipEffect]:
         """Take down that items came. Who is only ever the third to bring one need not bring it at once."""
         late = False
-        for piece in said:
-            mark = mark_of(piece)
+        for mark in marks:
             item = self._recent.meet(mark, now)
             self._wanted.came(mark)
-            arrivals = self.batches if isinstance(piece, Batch) else self.deltas
-            arrivals.first += not item.copies
-            arrivals.again += item.copies > 0
+            if item.copies:
+                arrivals.again += 1
+            else:
+                arrivals.first += 1
             if not item.holders.get(sender):
                 item.copies += 1
                 late = late or item.copies > 2
@@ -225,37 +230,24 @@ class Spread:
 
     def _leave(self, now: float) -> list[GossipEffect]:
         """What is due leaves, as much to one peer as possible in one message."""
-        if self._lanes.deadline() > now:
-            return []
         gathered: dict[tuple[NodeId, Lane], list[Item]] = {}
         for lane, node, item in self._lanes.take(now):
             if node not in item.holders:  # It may have come from there while it waited here.
                 gathered.setdefault((node, lane), []).append(item)
         effects: list[GossipEffect] = []
+        told: dict[
+            tuple[Lane, tuple[int, ...]], Sequence[Said]
+        ] = {}  # Mostly several get the same, and it is said once.
         for (node, lane), items in gathered.items():
-            if lane in MARKS:
-                effects += self._tell_marks(node, items)
-            else:
-                effects += self._give(node, items)
+            at = self._roster.address(node)
+            if at is None:
+                continue
+            key = (lane, tuple(map(id, items)))
+            said = told.get(key)
+            if said is None:
+                said = told[key] = _marks_of(items) if lane in MARKS else _messages_of(items)
+            effects += [Send(node, at, message) if inline else Stream(node, at, message) for message, inline in said]
         return effects
-
-    def _tell_marks(self, node: NodeId, items: list[Item]) -> list[GossipEffect]:
-        most = min(MARKS_MAX, _COUNT_MAX)
-        marks = [item.mark for item in items]
-        return [
-            effect
-            for start in range(0, len(marks), most)
-            for effect in self._send(node, Have(tuple(marks[start : start + most])))
-        ]
-
-    def _give(self, node: NodeId, items: list[Item]) -> list[GossipEffect]:
-        at = self._roster.address(node)
-        if at is None:
-            return []
-        small = [item for item in items if item.size <= INLINE_BYTES]
-        large = [item for item in items if item.size > INLINE_BYTES]
-        inline = [Send(node, at, message_of(group)) for group in groups(small, INLINE_BYTES)]
-        return [*inline, *(Stream(node, at, message_of(group)) for group in groups(large, PARCEL_BYTES))]
 
     def _send(self, node: NodeId, message: Message) -> list[GossipEffect]:
         at = self._roster.address(node)
@@ -266,6 +258,19 @@ class Spread:
         self._lanes.check()
         self._recent.check()
         self._wanted.check()
+
+
+def _marks_of(items: list[Item]) -> Sequence[Said]:
+    most = min(MARKS_MAX, _COUNT_MAX)
+    marks = [item.mark for item in items]
+    return [(Have(tuple(marks[start : start + most])), True) for start in range(0, len(marks), most)]
+
+
+def _messages_of(items: list[Item]) -> Sequence[Said]:
+    small = [item for item in items if item.size <= INLINE_BYTES]
+    large = [item for item in items if item.size > INLINE_BYTES]
+    inline = [(message_of(group), True) for group in groups(small, INLINE_BYTES)]
+    return [*inline, *((message_of(group), False) for group in groups(large, PARCEL_BYTES))]
 
 
 def groups(items: list[Item], bytes_max: int) -> list[list[Item]]:

@@ -29,8 +29,8 @@ def test_what_comes_after_a_silence_leaves_at_once_and_what_follows_gathers() ->
     lanes.put(Lane.LEDGER, BOB, b"a", item(1), 0.001)
     lanes.put(Lane.LEDGER, CYD, b"b", item(2), 0.002)
     assert lanes.take(0.002) == []
-    assert lanes.deadline() == PACES[Lane.LEDGER].window_s
-    assert [to for _, to, _ in lanes.take(lanes.deadline())] == [BOB, CYD]
+    assert lanes.ready_at == PACES[Lane.LEDGER].window_s
+    assert [to for _, to, _ in lanes.take(lanes.ready_at)] == [BOB, CYD]
 
 
 def test_marks_wait_until_most_know_unless_they_are_hurried() -> None:
@@ -56,8 +56,8 @@ def test_a_peer_that_takes_in_too_little_gets_no_more_and_others_do() -> None:
 
 def test_the_budget_holds_over_time() -> None:
     lanes, sent, now = filled(Lane.BOARD, 500), 0, 0.0
-    while lanes.deadline() < 1.0:
-        now = max(now, lanes.deadline())
+    while lanes.ready_at < 1.0:
+        now = max(now, lanes.ready_at)
         sent += sum(cost(lane, taken) for lane, _, taken in lanes.take(now))
     assert sent == 250_000
     assert now >= (250_000 - 2 * 0.05 * BUDGET) / BUDGET
@@ -90,8 +90,8 @@ def test_what_was_taken_in_leaves_once_and_the_lanes_stay_whole(
             waiting[lane, to, made.mark] = made
         lanes.check()
     left = []
-    while lanes.deadline() != float("inf"):
-        now = max(now, lanes.deadline())
+    while lanes.ready_at != float("inf"):
+        now = max(now, lanes.ready_at)
         left += [((lane, to, taken.mark), taken) for lane, to, taken in lanes.take(now)]
         lanes.check()
     assert dict(left) == waiting

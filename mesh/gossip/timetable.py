@@ -1,0 +1,49 @@
+"""A timetable: when each core wants its next tick.
+
+Invariant: the moment kept of a core is what it said when it was last spoken to; whoever speaks to a core says so here.
+"""
+
+from collections.abc import Callable, Sequence
+from math import inf
+from typing import Protocol
+
+
+class Core(Protocol):
+    """Anything with a deadline."""
+
+    def deadline(self) -> float:
+        """When the next tick is due."""
+        ...
+
+
+class Timetable:
+    """The deadlines of several cores, by their numbers. A core's deadline only changes when it is spoken to."""
+
+    __slots__ = ("_asked", "_due", "_groups", "soonest")
+
+    def __init__(self, cores: Sequence[Core]) -> None:
+        self._asked = [core.deadline for core in cores]
+        self._due = [ask() for ask in self._asked]
+        self._groups: dict[int, tuple[tuple[int, Callable[[], float]], ...]] = {}
+        self.soonest = min(self._due, default=inf)
+
+    def note(self, spoken: int) -> None:
+        """The cores whose bits are set in `spoken` (bit i: core i) were spoken to."""
+        due, group = self._due, self._groups.get(spoken)
+        if group is None:
+            group = self._groups[spoken] = tuple((i, ask) for i, ask in enumerate(self._asked) if spoken >> i & 1)
+        changed = False
+        for number, ask in group:
+            moment = ask()
+            if moment != due[number]:
+                due[number], changed = moment, True
+        if changed:
+            self.soonest = min(due)
+
+    def due(self, now: float) -> list[int]:
+        """The numbers of those whose tick is due, in order."""
+        return [number for number, moment in enumerate(self._due) if moment <= now]
+
+    def check(self) -> None:
+        """Raise AssertionError where an invariant is broken."""
+        assert self._due == [ask() for ask in self._asked], "a core was spoken to and nobody noted its deadline"
