@@ -38,6 +38,9 @@ class GossipConfig(Struct, frozen=True, forbid_unknown_fields=True):
     heed_stalls: bool = True  # Time in which this process did not run, or heard nobody, does not count against others.
     stream_probe: bool = True  # Who does not answer a datagram is also asked over a stream, beside the helpers.
     heed_streams: bool = True  # A stream that ends, and a dial that is refused, make a suspect at once.
+    hold_periods: float = (
+        60.0  # Who refutes again and again is unsteady for so many probe intervals (RFC 2439); 0: never.
+    )
     gossip_interval_s: float = 0.2  # How often queued news leaves outside probes.
     gossip_fanout: int = 3  # To how many members each time.
     retransmit_factor: float = 4.0  # News is sent factor * ceil(log10(N + 1)) times by each member.
@@ -83,6 +86,7 @@ _MEMBERLIST = GossipConfig(
     heed_stalls=False,
     stream_probe=False,
     heed_streams=False,
+    hold_periods=0.0,
 )
 
 PROFILES = {

@@ -46,6 +46,13 @@ async def watch(
                 show_text(line(event), STYLES.get(event.type, ""))
 
 
+def degraded(how: str) -> str:
+    """What is wrong with a member that is here, behind how it stands: a plane that fails, or that it comes and goes."""
+    if how in ("", "unsteady"):
+        return f", {how}" if how else ""
+    return f", {how} fail"
+
+
 async def members(*, common: Common = DEFAULT) -> None:
     """Show the members of the mesh, as the asked peer sees them."""
     async with common.client() as client:
@@ -56,7 +63,7 @@ async def members(*, common: Common = DEFAULT) -> None:
     cells = [
         (
             row.name + (" *" if row.me else ""),
-            row.standing + (f", {row.degraded} fail" if row.degraded else ""),
+            row.standing + degraded(row.degraded),
             ", ".join(filter(None, (row.storage, row.copied))),
             moment(row.since),
             row.accuser or "",

@@ -20,8 +20,9 @@ from mesh.gossip.gate import Barred
 from mesh.gossip.news import NewsQueue
 from mesh.gossip.planes import DATAGRAMS, STREAMS, Planes
 from mesh.gossip.posting import Forgotten
-from mesh.gossip.prober import Ask, AskHelpers, NoAnswer, OnlyByStream, Prober, Step, Verdict
+from mesh.gossip.prober import Ask, AskHelpers, NoAnswer, OnlyByStream, Prober, Repeat, Step, Verdict
 from mesh.gossip.roster import Heard, Roster
+from mesh.gossip.steadiness import Change
 from mesh.ids import Address, Boot, NodeId
 from mesh.messages import (
     Accusation,
@@ -67,7 +68,7 @@ class Membership:
 
     def deadline(self) -> float:
         """When something is due."""
-        moment = min(self.prober.deadline(), self._comparing.deadline())
+        moment = min(self.prober.deadline(), self._comparing.deadline(), self.prober.steadiness.deadline())
         return min(moment, self._gossip_at) if self._has_news() else moment
 
     def handle(self, event: MembershipEvent, now: float) -> list[GossipEffect]:
@@ -178,6 +179,7 @@ class Membership:
             if not self.roster.takes_part(node):
                 self.planes.forget(node)
             if isinstance(news, SignedClaim):
+                effects += self._judge_steadiness(node, heard, now)
                 effects += self._remember(node)
             else:
                 effects += self._on_accused(news, bool(heard.events), now)
@@ -188,6 +190,21 @@ class Membership:
         stranger = self.roster.lives.displaced_by
         if stranger is not None and heard.new_boot is not None:  # It is told who stands back for it.
             effects.append(Send(self.roster.me, stranger.address, Gossip((self.roster.own.signed,))))
+        return effects
+
+    def _judge_steadiness(self, node: NodeId, heard: Heard, now: float) -> list[GossipEffect]:
+        """A member has said something new of itself: a refutation, or that it begins or ends a life."""
+        steadiness = self.prober.steadiness
+        if heard.refuted is None:
+            return self._show(steadiness.forget(node), now)
+        return self._show(steadiness.refuted(node, heard.refuted, len(self.roster.others()) + 1, now), now)
+
+    def _show(self, changes: list[Change], now: float) -> list[GossipEffect]:
+        effects: list[GossipEffect] = []
+        for change in changes:
+            said = f"unsteady for {change.held_s:g} s at least: it is accused wrongly again and again"
+            self.prober.evidence.note(now, change.node, said if change.unsteady else "steady again")
+            effects += self.planes.hold(change.node, change.unsteady)
         return effects
 
     def _on_accused(self, accusation: Accusation, new: bool, now: float) -> list[GossipEffect]:
@@ -246,7 +263,7 @@ class Membership:
         return [Send(node, at, message) for node, at in found if at is not None]
 
     def _on_tick(self, now: float) -> list[GossipEffect]:
-        effects = self._comparing.tick(now)
+        effects = [*self._comparing.tick(now), *self._show(self.prober.steadiness.tick(now), now)]
         for step in self.prober.tick(now):
             effects += self._do(step, now)
         if now >= self._gossip_at and self._has_news():
@@ -270,6 +287,11 @@ class Membership:
                 return [*knock, *asked]
             case OnlyByStream(target):
                 return [*self.planes.failed(target, DATAGRAMS)]
+            case Repeat(target):
+                member = self.roster.get(target)
+                if member is not None and member.accusation is not None:
+                    self._news.put(target, member.accusation)
+                return []
             case Verdict(target, standing, voice):
                 return self._follow(self.roster.accuse(target, standing, now, voice), now)
 

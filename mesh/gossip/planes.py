@@ -1,6 +1,6 @@
-"""Members that one plane reaches and the other does not: datagrams without streams, or streams without datagrams (DESIGN §7).
+"""Members that are here and not whole: one plane reaches them and the other does not, or they come and go (DESIGN §7).
 
-Invariant: only a member that takes part is degraded; the next success on the plane that failed ends it.
+Invariant: only a member that takes part is degraded; the next success on the plane that failed ends that.
 """
 
 from mesh.effects import Emit
@@ -8,6 +8,7 @@ from mesh.gossip.roster import Roster
 from mesh.ids import NodeId
 
 DATAGRAMS, STREAMS = "datagrams", "streams"
+UNSTEADY = "unsteady"
 
 
 class Planes:
@@ -16,10 +17,21 @@ class Planes:
     def __init__(self, roster: Roster) -> None:
         self._roster = roster
         self._failing: dict[NodeId, str] = {}
+        self._unsteady: dict[NodeId, None] = {}
 
     def failing(self, node: NodeId) -> str:
-        """The plane on which a member can't be reached: `datagrams`, `streams`, or empty."""
-        return self._failing.get(node, "") if self._roster.takes_part(node) else ""
+        """The plane on which a member can't be reached: `datagrams` or `streams`; `unsteady`; or empty."""
+        if not self._roster.takes_part(node):
+            return ""
+        return self._failing.get(node) or (UNSTEADY if node in self._unsteady else "")
+
+    def hold(self, node: NodeId, unsteady: bool) -> list[Emit]:
+        """A member comes and goes, or does no longer."""
+        if unsteady:
+            self._unsteady[node] = None
+        else:
+            self._unsteady.pop(node, None)
+        return [self._tell("member.unsteady" if unsteady else "member.steady", node, "")]
 
     def failed(self, node: NodeId, plane: str) -> list[Emit]:
         """A member answers on the other plane, and on this one it does not."""
@@ -41,4 +53,5 @@ class Planes:
 
     def _tell(self, name: str, node: NodeId, plane: str) -> Emit:
         member = self._roster.get(node)
-        return Emit(name, {"node": node.hex(), "name": member.claim.name if member is not None else "", "plane": plane})
+        about: dict[str, str | int | float | bool] = {"node": node.hex(), "name": member.claim.name if member else ""}
+        return Emit(name, about | ({"plane": plane} if plane else {}))

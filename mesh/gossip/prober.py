@@ -16,7 +16,8 @@ from mesh.gossip.relays import Relays
 from mesh.gossip.roster import Roster
 from mesh.gossip.rounds import Round
 from mesh.gossip.roundtrips import RoundTrips
-from mesh.gossip.suspicions import Suspicions
+from mesh.gossip.steadiness import Steadiness
+from mesh.gossip.suspicions import Scale, Suspicion, Suspicions
 from mesh.ids import NodeId
 from mesh.messages import Standing
 
@@ -79,7 +80,13 @@ class OnlyByStream(Struct, frozen=True):
     target: NodeId
 
 
-Step = Ask | AskHelpers | Verdict | NoAnswer | OnlyByStream
+class Repeat(Struct, frozen=True):
+    """Say again that `target` is suspected: it may be that nobody has heard of it."""
+
+    target: NodeId
+
+
+Step = Ask | AskHelpers | Verdict | NoAnswer | OnlyByStream | Repeat
 
 
 class Prober:
@@ -90,6 +97,7 @@ class Prober:
         self.health = LocalHealth(config.health_max)
         self.roundtrips = RoundTrips(config)
         self.evidence = Evidence()
+        self.steadiness = Steadiness(config, now)
         self._suspicions = Suspicions(config)
         self._relays = Relays(config)
         self._round = Round(0, rng)
@@ -156,7 +164,9 @@ class Prober:
 
     def watch(self, node: NodeId, now: float) -> None:
         """Start, shorten, keep or end the clock of a suspicion, after a member's standing may have changed."""
-        self._suspicions.watch(node, self._roster.get(node), len(self._roster.others()) + 1, now)
+        member = self._roster.get(node)
+        patience_s = self.steadiness.patience_s(member, now) if member is not None else 0.0
+        self._suspicions.watch(node, member, Scale(len(self._roster.others()) + 1, patience_s), now)
         if node not in self._suspicions:
             self._errands.pop(node, None)
 
@@ -219,6 +229,10 @@ class Prober:
             if self._cut_off(now):
                 self._suspicions.postpone(self._config.probe_interval_s / 4, node)
                 continue
+            if self._is_doubtful(clock):
+                self._suspicions.postpone(self._config.probe_interval_s, node)
+                steps += [Repeat(node), *self.visit(node, now)]
+                continue
             self._suspicions.end(node)
             said = (
                 f"suspected for {now - clock.since:.3f} s with {clock.confirmations} of {clock.expected} confirmations"
@@ -234,6 +248,12 @@ class Prober:
             return False
         asked = any(node not in self._suspicions for node in self._roster.others())
         return asked and now - self._punctual_at < ISOLATED_PERIODS * config.probe_interval_s
+
+    def _is_doubtful(self, clock: Suspicion) -> bool:
+        """Whether nobody confirmed it and this member is in poor health: then it is probably not heard, and does not hear."""
+        if not self._config.heed_stalls or not clock.expected or clock.confirmations or self._is_voice():
+            return False
+        return clock.postponed_s < ISOLATED_PERIODS * self._config.probe_interval_s
 
     def _end_errands(self, now: float) -> list[Step]:
         if not self._errands:
@@ -303,3 +323,4 @@ class Prober:
         assert len(self._errands) <= ERRANDS_MAX
         assert 0 <= self.health.score <= self._config.health_max
         self._relays.check()
+        self.steadiness.check()

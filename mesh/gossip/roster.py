@@ -26,6 +26,13 @@ _FAULTS = (msgspec.MsgspecError, UnicodeError, RecursionError)
 NUMBER_MAX = 2**62  # Boots and counters: one more than an accusation may name still fits a message.
 
 
+class Refuted(Struct, frozen=True):
+    """A member has overridden accusations of this life of it, so many `times`; before the last one it stood as `was`."""
+
+    was: Standing
+    times: int
+
+
 class Heard(Struct, frozen=True):
     """What came of a piece of news: pieces to spread further, and things worth knowing."""
 
@@ -33,6 +40,7 @@ class Heard(Struct, frozen=True):
     events: tuple[Emit, ...] = ()
     answer: tuple[Newsflash, ...] = ()  # For what is stale: what is held instead, to be refuted or outranked.
     answers: NodeId | None = None  # The only member that the answer is meant for.
+    refuted: Refuted | None = None  # The member that this news is about.
     new_boot: Boot | None = None  # Somebody else used our name: take this boot, and store it.
 
 
@@ -152,7 +160,7 @@ class Roster:
         self._put(claim, signed, claim.standing, now)
         if node in self._barred:
             return self.bar(node, now)
-        return Heard(((node, signed),), self._tell_change(member, claim))
+        return Heard(((node, signed),), self._tell_change(member, claim), refuted=_refuted(member, claim))
 
     def bar(self, node: NodeId, now: float) -> Heard:
         """Hold a member down whatever it claims: an admin has ended it. Its claims are kept, so that rosters agree."""
@@ -301,6 +309,12 @@ class Roster:
 
 def _in_bounds(said: Claim | Accusation, most: int) -> bool:
     return 0 <= said.boot.count <= most and 0 <= said.boot.noise < 2**64 and 0 <= said.counter <= most
+
+
+def _refuted(before: Member | None, claim: Claim) -> Refuted | None:
+    if before is None or before.claim.boot != claim.boot or claim.standing is not Standing.ALIVE:
+        return None
+    return Refuted(before.standing, claim.counter - before.claim.counter)
 
 
 def _held(member: Member) -> tuple[Newsflash, ...]:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from mesh.config import GossipConfig
 from mesh.gossip.members import Member
 from mesh.ids import Boot, NodeId
-from mesh.messages import Standing
+from mesh.messages import Claim, Standing
 
 
 class Suspicion(Struct):
@@ -24,6 +24,7 @@ class Suspicion(Struct):
     longest_s: float
     expected: int
     confirmations: int = 0
+    postponed_s: float = 0.0
 
     @property
     def until(self) -> float:
@@ -32,6 +33,13 @@ class Suspicion(Struct):
             return self.since + self.shortest_s
         share = math.log(self.confirmations + 1) / math.log(self.expected + 1)
         return self.since + max(self.shortest_s, self.longest_s - (self.longest_s - self.shortest_s) * share)
+
+
+class Scale(Struct, frozen=True):
+    """What the time of a suspicion follows: the size of the mesh, and how long the suspect may at least be silent (seconds)."""
+
+    members: int
+    patience_s: float = 0.0
 
 
 class Suspicions:
@@ -49,26 +57,27 @@ class Suspicions:
         """When the first clock runs out."""
         return self._due
 
-    def watch(self, node: NodeId, member: Member | None, members: int, now: float) -> None:
-        """Start, shorten, keep or end the clock of `node`, after its standing may have changed in a mesh of `members`."""
+    def watch(self, node: NodeId, member: Member | None, scale: Scale, now: float) -> None:
+        """Start, shorten, keep or end the clock of `node`, after its standing may have changed."""
         if member is None or member.standing is not Standing.SUSPECT or member.accusation is None:
             self.end(node)
             return
         claim, clock = member.claim, self._clocks.get(node)
         if clock is None or (clock.boot, clock.counter) != (claim.boot, claim.counter):
-            clock = self._clocks[node] = self._start(claim.boot, claim.counter, members, now)
+            clock = self._clocks[node] = self._start(claim, scale, now)
         clock.confirmations = max(clock.confirmations, len(member.accusation.voices) - 1)
         self._reckon()
 
-    def _start(self, boot: Boot, counter: int, members: int, now: float) -> Suspicion:
-        shortest_s = shortest(self._config, members)
+    def _start(self, claim: Claim, scale: Scale, now: float) -> Suspicion:
+        shortest_s = shortest(self._config, scale.members)
         longest_s = shortest_s * self._config.suspicion_spread
         expected = self._config.confirmations
         if (
-            members - 2 < expected
+            scale.members - 2 < expected
         ):  # So many are not there: who is nearly alone takes neither the shortest nor the longest.
             expected, shortest_s = 0, shortest_s * (2 if self._config.confirm_fanout else 1)
-        return Suspicion(boot, counter, now, shortest_s, longest_s, expected)
+        shortest_s = max(shortest_s, scale.patience_s)
+        return Suspicion(claim.boot, claim.counter, now, shortest_s, max(longest_s, shortest_s), expected)
 
     def end(self, node: NodeId) -> None:
         """Stop the clock of `node`."""
@@ -84,6 +93,7 @@ class Suspicions:
         for node, clock in self._clocks.items():
             if only is None or node == only:
                 clock.since += by_s
+                clock.postponed_s += by_s
         self._reckon()
 
     def _reckon(self) -> None:

@@ -14,7 +14,8 @@ COPY_TOPIC = "copy"  # Of a node's own board, once a copy of its disk has run be
 class MemberRow(Struct, frozen=True):
     """One member as this node sees it. `standing` is alive, suspect, down, left or ended; `since` seconds since 1970.
 
-    `degraded` is empty, or names what fails between this node and a member that is here: `datagrams` or `streams`.
+    `degraded` is empty, or tells what is wrong with a member that is here: `datagrams` or `streams` fail between this node and it,
+    or it is `unsteady`: it is silent again and again, and comes back each time.
     `storage` is empty, or says that the member's disk is `read-only`, `failing` or `damaged`, as last heard. `copied` is empty, or
     says where a node runs, or ran, on a copy of its disk; at that node itself, where the one is for which it stands back.
     """

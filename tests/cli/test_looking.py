@@ -2,7 +2,7 @@
 
 import pytest
 
-from mesh.cli.looking import line
+from mesh.cli.looking import degraded, line
 from mesh.client import Event
 
 
@@ -29,3 +29,11 @@ from mesh.client import Event
 )
 def test_an_event_is_one_line(event: Event, text: str) -> None:
     assert line(event) == text
+
+
+@pytest.mark.parametrize(
+    ("how", "text"),
+    [("", ""), ("unsteady", ", unsteady"), ("streams", ", streams fail"), ("datagrams", ", datagrams fail")],
+)
+def test_what_is_wrong_with_a_member_stands_behind_how_it_stands(how: str, text: str) -> None:
+    assert degraded(how) == text

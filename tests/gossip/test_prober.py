@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh.gossip.prober import Ask, AskHelpers, NoAnswer, Prober, Verdict
+from mesh.gossip.prober import Ask, AskHelpers, NoAnswer, Prober, Repeat, Verdict
 from mesh.gossip.relays import RELAYS_MAX
 from mesh.gossip.roster import Roster
 from mesh.gossip.suspicions import shortest
@@ -174,6 +174,21 @@ def test_a_member_that_nobody_answers_in_time_finds_nobody_down() -> None:
     core.watch(node("bob"), 0.0)
     assert DOWN not in drive(core, 30.0)
     assert core.health.score == CONFIG.health_max
+
+
+def test_a_member_in_poor_health_removes_nobody_whom_it_alone_suspects_and_says_so_again() -> None:
+    known = roster(*NAMES)
+    core = prober(known)
+    core.health.worse(CONFIG.health_max)
+    known.hear(accusation("bob", standing=Standing.SUSPECT), 0.0)
+    core.watch(node("bob"), 0.0)
+    until = shortest(CONFIG, len(NAMES)) * CONFIG.suspicion_spread
+    drive(core, until - 0.2)
+    (ask,) = core.visit(node("cyd"), until - 0.2)
+    core.answered(ask.target, ask.probe, until - 0.1)  # It hears somebody, so that it is not simply cut off.
+    steps = core.tick(until)
+    assert Repeat(node("bob")) in steps
+    assert DOWN not in steps
 
 
 def test_helpers_that_had_no_answer_either_speak_well_of_this_member() -> None:

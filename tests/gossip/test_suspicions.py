@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mesh.config import PROFILES
-from mesh.gossip.suspicions import Suspicions, shortest
+from mesh.gossip.suspicions import Scale, Suspicions, shortest
 from mesh.messages import VOICES_MAX, Standing
 from tests.gossip.circle import accusation, node, roster
 
@@ -19,7 +19,7 @@ def patience(voices: int, members: int, profile: str = "lifeguard") -> float:
     known, clocks = roster("ada", "bob"), Suspicions(PROFILES[profile])
     heard = accusation("bob", standing=Standing.SUSPECT)
     known.hear(msgspec.structs.replace(heard, voices=_names(voices)), 0.0)
-    clocks.watch(node("bob"), known.get(node("bob")), members, 0.0)
+    clocks.watch(node("bob"), known.get(node("bob")), Scale(members), 0.0)
     return clocks.deadline()
 
 
@@ -43,3 +43,11 @@ def test_without_lifeguard_a_suspicion_has_one_length() -> None:
 def test_another_voice_never_lengthens_a_suspicion(voices: int, members: int, profile: str) -> None:
     assert patience(voices + 1, members, profile) <= patience(voices, members, profile)
     assert patience(voices, members, profile) >= shortest(PROFILES[profile], members)
+
+
+def test_the_least_that_a_suspect_is_given_is_kept_however_many_confirm() -> None:
+    known, clocks = roster("ada", "bob"), Suspicions(PROFILES["lan"])
+    heard = accusation("bob", standing=Standing.SUSPECT)
+    known.hear(msgspec.structs.replace(heard, voices=_names(VOICES_MAX)), 0.0)
+    clocks.watch(node("bob"), known.get(node("bob")), Scale(100, 30.0), 0.0)
+    assert clocks.deadline() == 30.0
