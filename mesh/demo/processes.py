@@ -146,11 +146,11 @@ class PeerProcess:
 
 
 @asynccontextmanager
-async def peers(folder: Path, names: list[str]) -> AsyncIterator[list[PeerProcess]]:
+async def peers(folder: Path, names: list[str], spawn: Spawn | None = None) -> AsyncIterator[list[PeerProcess]]:
     """Make what is missing in `folder`, start a process for each name, and end them all."""
     if not (folder / "mesh").exists():
         create_mesh(folder / "mesh", "demo")
-    found = [PeerProcess(folder / name, name) for name in names]
+    found = [PeerProcess(folder / name, name, spawn) for name in names]
     for peer in found:
         if not (folder / peer.name).exists():
             create_node(folder / peer.name, peer.name, folder / "mesh")

@@ -2,12 +2,13 @@
 
 import json
 import shutil
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 import trio
 
+from bench.hatchery import Hatchery, hatchery
 from mesh.cli.main import outcome
 from mesh.client.client import MeshClient
 from mesh.demo.processes import peers, seeds_for
@@ -42,7 +43,13 @@ async def test_verify_backup_and_recover(tmp_path: Path, capsys: pytest.CaptureF
 
 async def test_a_preview_says_what_a_living_peer_has_beyond_the_backup_and_all_of_it_comes_back(tmp_path: Path) -> None:
     """Real processes from end to end: backup, more writes, a lost disk, a preview against a peer, recovery."""
-    async with peers(tmp_path, ["a", "b"]) as (a, b), MeshClient([a.url]) as at_a, MeshClient([b.url]) as at_b:
+    async with (
+        hatchery() as hatching,
+        peers(tmp_path, ["a", "b"], hatching.spawn) as (a, b),
+        MeshClient([a.url]) as at_a,
+        MeshClient([b.url]) as at_b,
+    ):
+        mesh = partial(said_by, hatching, tmp_path / "said")
         clients = {"a": at_a, "b": at_b}
         assert await wait_for_everybody(clients, 2, PATIENCE_S)
         await at_a.put("variable", "kept", {"value": 1})
@@ -79,11 +86,13 @@ async def test_a_preview_says_what_a_living_peer_has_beyond_the_backup_and_all_o
             assert (await again.health()).writers == 2, "it writes under a new identity"
 
 
-async def mesh(*words: object) -> str:
-    done = await trio.run_process(
-        [sys.executable, "-c", "from mesh.cli import main; main()", *map(str, words)], capture_stdout=True
-    )
-    return done.stdout.decode()
+async def said_by(hatching: Hatchery, journal: Path, *words: object) -> str:
+    """What a command of its own process prints."""
+    async with await trio.open_file(journal, "ab") as errors:
+        process = await hatching.spawn(list(map(str, words)), errors.wrapped)
+    printed = b"".join([piece async for piece in process.stdout])
+    await process.wait()
+    return printed.decode()
 
 
 async def test_damage_is_named_and_ends_with_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ import pytest
 import trio
 
 from bench.durability import kill_cycles
+from bench.hatchery import hatchery
 from mesh.client.client import MeshClient
 from mesh.demo.processes import PeerProcess, peers, seeds_for
 from mesh.demo.readings import wait_for_agreement, wait_for_everybody
@@ -17,7 +18,12 @@ pytestmark = pytest.mark.live
 
 
 async def test_a_killed_peer_is_noticed_and_comes_back_with_everything(tmp_path: Path) -> None:
-    async with peers(tmp_path, ["a", "b", "c"]) as (a, b, c), MeshClient([a.url]) as at_a, MeshClient([b.url]) as at_b:
+    async with (
+        hatchery() as hatching,
+        peers(tmp_path, ["a", "b", "c"], hatching.spawn) as (a, b, c),
+        MeshClient([a.url]) as at_a,
+        MeshClient([b.url]) as at_b,
+    ):
         clients = {"a": at_a, "b": at_b}
         assert await wait_for_everybody(clients, 3, PATIENCE_S)
         async with MeshClient([c.url]) as at_c:
