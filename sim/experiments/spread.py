@@ -118,9 +118,16 @@ def find(results: Results) -> Sequence[Finding]:
             "ms",
         ),
         at_most(
-            "one node, p99, 800 nodes, 5 % loss",
+            "a write's last node, p99 of writes, 800 nodes, 5 % loss",
             BAR_S * 1000,
-            "bar 3, read so that a node counts, not the last one",
+            "bar 3, read so that loss counts too",
+            results.quantile("last_ms", 0.99, **bar, loss=0.05),
+            "ms",
+        ),
+        at_most(
+            "any node, p99 of nodes and writes, 800 nodes, 5 % loss",
+            BAR_S * 1000,
+            "bar 3, read so that any node counts, not the last",
             results.quantile("delay_ms", 0.99, **bar, loss=0.05),
             "ms",
         ),

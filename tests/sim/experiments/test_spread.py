@@ -23,5 +23,5 @@ def test_the_bar_is_on_copies_time_and_losses() -> None:
         ]
         return list(bars(find(results(*rows, samples=[last_ms]))).values())
 
-    assert reached(2.0, 0, 300.0) == [True] * 5
-    assert reached(2.1, 1, 301.0) == [False] * 5
+    assert reached(2.0, 0, 300.0) == [True] * 6
+    assert reached(2.1, 1, 301.0) == [False] * 6
