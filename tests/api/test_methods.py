@@ -1,9 +1,13 @@
 """The table of methods: every entry decodes what it says it takes, and refuses the rest by name."""
 
+import re
+from importlib import resources
+
 import pytest
 
 from mesh.api.faults import Invalid, UnknownMethod
-from mesh.api.methods import METHODS, decode, method
+from mesh.api.methods import METHODS, WATCH_METHODS, decode, method
+from mesh.api.provenance import FieldConflict
 from mesh.api.shapes import GetRecord, ListRecords, PutOp, SubmitParams
 
 
@@ -40,3 +44,14 @@ def test_an_unknown_method_names_the_known_ones() -> None:
     with pytest.raises(UnknownMethod) as caught:
         method("records.got")
     assert "records.get" in caught.value.todo
+
+
+def test_the_page_asks_only_for_what_there_is() -> None:
+    page = resources.files("mesh.api").joinpath("page.html").read_text("utf-8")
+    asked = dict(re.findall(r'ask\(socket, \d+, "([a-z.]+)", \{(\w*)', page))
+    assert asked.keys() - {*METHODS, *WATCH_METHODS} == set()
+    assert {"conflicts.list", "health.get", "watch.open"} == asked.keys()
+    assert asked["conflicts.list"] in METHODS["conflicts.list"].params.__struct_fields__
+    for field in ("withheld", "mark", "policy", "values", "field"):
+        assert field in FieldConflict.__struct_fields__
+        assert f".{field}" in page
