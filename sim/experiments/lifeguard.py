@@ -134,7 +134,7 @@ def _bars(results: Results, mode: str) -> list[Finding]:
         what=f"{mode}: false positives of the mesh against Lifeguard α = 4 in the same runs",
         said="not higher",
         by="bar 1, second half",
-        measured=f"{counts}; ratio {say(against)}" if against is not None else counts,
+        measured=counts if mesh and theirs else say(None),
         interval=against,
         reached=sum(mesh) <= sum(theirs) if mesh and theirs else None,
         value=sum(mesh),
