@@ -19,10 +19,11 @@ from mesh.api.undo_shapes import UndoWindow
 from mesh.api.undoing import undo
 from mesh.crdt.compose import Put
 from mesh.crdt.effects import Store
+from mesh.crdt.ends import DOMAIN, End, SignedEnd, sign_end
 from mesh.crdt.events import Compose, Stored
 from mesh.crdt.ledger import Ledger
-from mesh.ids import RecordId
-from mesh.runtime.identity import Identity, create_mesh, create_node
+from mesh.ids import NO_BATCH, RecordId, WriterId
+from mesh.runtime.identity import Identity, create_mesh, create_node, load_admin
 from mesh.runtime.interpreter import spare_the_loop
 from mesh.runtime.node import Node, Options
 from mesh.runtime.start import open_node
@@ -34,6 +35,7 @@ BATCHES = 100_000
 RECORDS = 2_000  # One more is changed in every twentieth batch.
 GROUP = 500
 SINCE = 1_700_000_000.0
+TAKEN = (1, 100, 1_000)  # Batches and records that an end takes.
 BUSY = RecordId("variable", "busy")
 
 
@@ -43,7 +45,15 @@ def measures() -> Iterator[Measure]:
         place = Path(folder)
         create_mesh(place / "mesh", "bench")
         fill(create_node(place / "a", "a", place / "mesh"))
+        thieves = [create_node(place / f"t{size}", f"t{size}", place / "mesh") for size in TAKEN]
+        writers = [steal(thief, place / "a", size) for thief, size in zip(thieves, TAKEN, strict=True)]
         yield from trio.run(_asked, place / "a")
+        admin = load_admin(place / "mesh")
+        ends = [
+            sign_end(End(DOMAIN, admin.mesh, writer, 0, NO_BATCH, b"", "bench", "eva", 7), admin.sign)
+            for writer in writers
+        ]
+        yield from trio.run(_ended, place / "a", ends)
 
 
 def fill(identity: Identity) -> None:
@@ -64,6 +74,21 @@ def fill(identity: Identity) -> None:
                 ledger.handle(Stored(store.ticket), SINCE + number)
             stores.clear()
     replica.close()
+
+
+def steal(thief: Identity, victim: Path, size: int) -> WriterId:
+    """So many batches by another writer in that node's log, each over a value of another record. Who wrote them."""
+    replica = LmdbReplica.open(victim / "data" / "ledger", LEDGER_TABLES, mesh=thief.mesh, durable=False)
+    ledger = Ledger(thief.mesh, KeyTrust(thief), replica, thief.certificate_der, secrets.token_bytes)
+    for number in range(size):
+        record = RecordId("variable", f"v{number:05}")
+        effects = ledger.handle(Compose(number, (Put(record, "value", number),), "kim"), SINCE + BATCHES + number)
+        for store in effects:
+            if isinstance(store, Store):
+                write_now(replica, store.writes)
+                ledger.handle(Stored(store.ticket), SINCE + BATCHES + number)
+    replica.close()
+    return ledger.writer
 
 
 class Longest(trio.abc.Instrument):
@@ -93,6 +118,19 @@ async def _asked(folder: Path) -> list[Measure]:
         "undo_preview": lambda node: undo(node, preview),
         "undo": lambda node: undo(node, UndoWindow(whose="tom", since=first, until=last)),
     }
+    return await _measured(folder, asked)
+
+
+async def _ended(folder: Path, ends: list[SignedEnd]) -> list[Measure]:
+    def applying(end: SignedEnd) -> Callable[[Node], Awaitable[object]]:
+        return lambda node: node.take_ends((end,))
+
+    named = {f"end_of_{size}": applying(end) for size, end in zip(TAKEN, ends, strict=True)}
+    return await _measured(folder, named)
+
+
+async def _measured(folder: Path, asked: dict[str, Callable[[Node], Awaitable[object]]]) -> list[Measure]:
+    """How long each thing asked takes, and its longest step."""
     found: list[Measure] = []
     async with open_node(folder, Options()) as node:
         await trio.sleep(0.1)

@@ -56,13 +56,14 @@ class GossipConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LedgerConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """How much room batches may take that cannot be applied yet."""
+    """How much room batches may take that cannot be applied yet, and how much is read at once for an end."""
 
     held_per_writer_max: int = 1_024  # One writer that waits for something lost may not fill every disk.
     held_batches_max: int = (
         16_384  # Of all writers: sixteen at their limit, more than a site of 31 servers loses at once.
     )
     held_bytes_max: int = 256 * 1024 * 1024  # So that held batches cannot crowd out applied ones on a small disk.
+    ending_bytes: int = 64 * 1024  # Of the log, read at once for an end that is to be applied: about 1 ms.
 
 
 class StorageConfig(Struct, frozen=True, forbid_unknown_fields=True):

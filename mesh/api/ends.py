@@ -13,10 +13,10 @@ from mesh.api.walking import each, walk_table
 from mesh.crdt.batch import decode_batch, reread
 from mesh.crdt.branches import WRITER_BYTES, Tree, branch_id
 from mesh.crdt.clock import seconds_of
-from mesh.crdt.ending import cuts_of
 from mesh.crdt.ends import DOMAIN, End, SignedEnd, open_end, read_ends
 from mesh.crdt.keys import batch_key
 from mesh.crdt.lines import Context, Line, read_context
+from mesh.crdt.looking import cuts_of
 from mesh.crdt.replica import Reader, Table
 from mesh.crdt.token import encode_token
 from mesh.errors import MalformedMessage, NotFound, Refused, UsageError

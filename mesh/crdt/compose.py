@@ -5,13 +5,15 @@ Invariant: a change composed here names every live sibling of its cell that this
 
 from msgspec import Struct
 
-from mesh.crdt.batch import Change, Kind, encode_value
+from mesh.crdt.batch import CONTENT_BYTES_MAX, Change, Kind, encode_value
 from mesh.crdt.cell import Cell, decode_cell
 from mesh.crdt.fates import value_fault
 from mesh.crdt.keys import cell_key, name_fault, record_prefix
 from mesh.crdt.replica import Reader, Table
 from mesh.errors import Refused, UsageError
 from mesh.ids import Dot, RecordId
+
+CHANGES_BYTES_MAX = CONTENT_BYTES_MAX - 8 * 1024  # Leaves room for the heads and for what is said of the batch.
 
 
 class Put(Struct, frozen=True, tag="put"):
@@ -79,6 +81,17 @@ def changes_of(reader: Reader, edits: tuple[Edit, ...]) -> tuple[Change, ...]:
             )
         seen.add(cell)
     return changes
+
+
+def check_size(changes: tuple[Change, ...], about: dict[str, str], author: str) -> None:
+    """Raise UsageError where these changes do not fit a batch."""
+    size = len(encode_value((changes, about, author)))
+    if size > CHANGES_BYTES_MAX:
+        raise UsageError(
+            f"one write of at most {CHANGES_BYTES_MAX} bytes was expected, this one has {size}",
+            rule="one batch is shown whole or not at all",
+            todo="split the write, or keep large values outside the ledger",
+        )
 
 
 def _change_of(reader: Reader, edit: Edit) -> Change:

@@ -4,27 +4,27 @@ Invariant: afterwards the log, its lines and the touched cells are what a replic
 what was taken stands in ENDED, for people, and counts nowhere.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from msgspec import Struct
 
-from mesh.crdt.apply import sibling_of, weight_of_change
-from mesh.crdt.batch import OpenBatch, decode_batch, hash_content, open_batch, reread
+from mesh.crdt.apply import weight_of_change
+from mesh.crdt.batch import OpenBatch, decode_batch, open_batch
 from mesh.crdt.branches import Tree
 from mesh.crdt.cell import decode_cell, encode_cell
 from mesh.crdt.effects import Emit, Fact
 from mesh.crdt.ends import End
-from mesh.crdt.fates import Void, judge, keys_of
-from mesh.crdt.keys import batch_key, cell_key, number_of
+from mesh.crdt.fates import Void, judge
+from mesh.crdt.keys import batch_key, number_of
 from mesh.crdt.lines import Branch, Context, Line, LineId
+from mesh.crdt.looking import Look, Sight, cells_of, cuts_of, read_cells
 from mesh.crdt.refold import LiveCell
 from mesh.crdt.replica import Reader, Table, Write
 from mesh.ids import NO_BATCH, Dot, Head, MeshId, RecordId, WriterId
 
 VOID = b"void: "
 ASSUMED = b"\1"  # All that a row of ASSUMED says stands in its key.
-NAMES_MAX = 8  # So many records are looked for in a row's bytes before it is decoded.
 
 Place = tuple[LineId, int]
 
@@ -65,15 +65,21 @@ class Bench(Protocol):
         ...
 
     def shift(self, cell_key: bytes, by: int) -> None:
-        """Move a bucket of the fingerprint."""
+        """Move the bucket of the fingerprint that a cell is in."""
         ...
 
 
-def apply_end(bench: Bench, end: End) -> Emit:
-    """Take out what an end takes, and make again what that changes. Batches that waited for it are still to be tried."""
-    taken = take_out(bench, end)
+def apply_end(bench: Bench, end: End, look: Look | None = None) -> Emit:
+    """Take out what an end takes, and make again what that changes. Batches that waited for it are still to be tried.
+
+    `look` is what was found of that before.
+    """
+    look = look or Look(end)
+    whole = bench.tree.is_forked(end.writer)  # Then batches may move from line to line.
+    taken = take_out(bench, end, look)
     rejudge_voids(bench, taken)
-    refold_cells(bench, taken.cells)
+    found = None if whole else look.finish(_sight(bench), taken.cells)
+    refold_cells(bench, taken.cells, found)
     told: dict[str, Fact] = {"writer": end.writer.hex(), "number": end.number, "author": end.author}
     told |= {"reason": end.reason, "batches": len(taken.batches), "records": len(records_of(taken.cells))}
     return Emit("ledger.ended", told)
@@ -86,40 +92,18 @@ class Taken(Struct):
     cells: dict[bytes, None] = {}
 
 
-def cuts_of(tree: Tree, context: Context, end: End) -> dict[LineId, int]:
-    """The lines that hold a batch which an end takes, and from which number on."""
-    family = context.family(end.writer)
-    cuts: dict[LineId, int] = {}
-    if end.branch:
-        line = tree.find(end.writer, end.number + 1, end.branch)
-        if line is None or (end.number and tree.head_at(line, end.number).hash != end.hash):
-            return {}
-        cuts[line.id] = end.number + 1
-    elif end.number == 0:
-        return {line.id: line.first for line in family}
-    else:
-        line = tree.find(end.writer, end.number, end.hash)
-        if line is None:
-            return {}
-        cuts[line.id] = end.number + 1
-    for other in family:  # Each behind the one that it leaves.
-        if other.leaves is None or other.id in cuts:
-            continue
-        base, before = other.leaves
-        inside = base in cuts and before >= cuts[base]
-        if inside or (not end.branch and (base, before) == (line.id, end.number)):
-            cuts[other.id] = other.first
-    return {name: number for name, number in cuts.items() if number <= context.lines[name].have.number}
+def _sight(bench: Bench) -> Sight:
+    return Sight(bench.mesh, bench.reader, bench.tree, bench.context)
 
 
-def take_out(bench: Bench, end: End) -> Taken:
+def take_out(bench: Bench, end: End, look: Look) -> Taken:
     """Move what an end takes from the log to ENDED, and cut the lines. The touched cells are left as they are."""
     taken = Taken({}, {})
     cuts = cuts_of(bench.tree, bench.context, end)
     lines = {name: bench.context.lines[name] for name in cuts}
     kept = {name: _shortened(bench, lines[name], number) for name, number in cuts.items()}
     for name, number in cuts.items():
-        _take_rows(bench, lines[name], number, taken)
+        _take_rows(bench, lines[name], (number, look), taken)
     for name, line in kept.items():
         if line is not None:
             bench.move(line)
@@ -143,28 +127,24 @@ def _shortened(bench: Bench, line: Line, cut: int) -> Line | None:
     return Line(tip, tip, bench.tree.newest_stamp(line, cut - 1), line.key, line.branch)
 
 
-def _take_rows(bench: Bench, line: Line, cut: int, taken: Taken) -> None:
+def _take_rows(bench: Bench, line: Line, part: tuple[int, Look], taken: Taken) -> None:
+    cut, look = part
     for key, row in list(bench.reader.scan(Table.BATCHES, line.id, batch_key(line.id, cut - 1))):
         number = number_of(key)
-        opened = open_batch(decode_batch(row), bench.mesh)
+        touched = look.touched(key, row, bench.mesh)
         fate = bench.reader.get(Table.FATES, key)
-        bench.put(Write(Table.ENDED, ended_key(opened.head), row))
+        bench.put(Write(Table.ENDED, ended_key(touched.head), row))
         bench.put(Write(Table.BATCHES, key, None))
         if fate is not None:
             bench.put(Write(Table.FATES, key, None))
-        taken.batches[opened.content.writer, number, opened.hash[:8]] = None
+        taken.batches[line.have.writer, number, touched.head.hash[:8]] = None
         if number <= line.applied.number and fate is None:
-            taken.cells.update(dict.fromkeys(_keys(opened)))
+            taken.cells.update(dict.fromkeys(touched.cells))
 
 
 def ended_key(head: Head) -> bytes:
     """The key of a batch in ENDED."""
     return head.writer + head.number.to_bytes(8, "big") + head.hash
-
-
-def _keys(opened: OpenBatch) -> list[bytes]:
-    keys = keys_of(opened.content.changes)
-    return keys if isinstance(keys, list) else []
 
 
 def _join(bench: Bench, writer: WriterId) -> None:
@@ -219,15 +199,15 @@ def rejudge(bench: Bench, place: Place, opened: OpenBatch, taken: Taken) -> None
     fate = f"void: {verdict.reason}".encode() if isinstance(verdict, Void) else None
     if bench.reader.get(Table.FATES, key := batch_key(name, number)) != fate:
         bench.put(Write(Table.FATES, key, fate))
-    taken.cells.update(dict.fromkeys(_keys(opened)))
+    taken.cells.update(dict.fromkeys(cells_of(opened)))
 
 
-def refold_cells(bench: Bench, keys: Iterable[bytes]) -> int:
-    """Make cells again from the log. Returns how many differ now."""
+def refold_cells(bench: Bench, keys: Iterable[bytes], found: Mapping[bytes, LiveCell] | None = None) -> int:
+    """Make cells again from the log, or from what was `found` there. Returns how many differ now."""
     wanted = dict.fromkeys(keys)
     if not wanted:
         return 0
-    cells = _cells(bench, wanted)
+    cells = found if found is not None else read_cells(_sight(bench), wanted)
     moved = 0
     for key in wanted:
         before = decode_cell(bench.reader.get(Table.CELLS, key))
@@ -237,35 +217,6 @@ def refold_cells(bench: Bench, keys: Iterable[bytes]) -> int:
             bench.put(Write(Table.CELLS, key, encode_cell(after) if after else None))
             bench.shift(key, weight_of_change(bench.mesh, key, before, after))
     return moved
-
-
-def _cells(bench: Bench, wanted: Mapping[bytes, None]) -> dict[bytes, LiveCell]:
-    cells: dict[bytes, LiveCell] = {}
-    for name, row_key, row in _rows(bench, wanted):
-        batch = decode_batch(row)
-        content = reread(batch)  # It was opened and checked when it was applied; most are not about these cells.
-        keys = [cell_key(change.record, change.field) for change in content.changes]
-        if wanted.keys().isdisjoint(keys) or bench.reader.get(Table.FATES, row_key) is not None:
-            continue
-        opened = OpenBatch(batch, hash_content(batch.content), content)
-        for index, key in enumerate(keys):
-            if key in wanted:
-                made = sibling_of(opened, index)
-                cells.setdefault(key, LiveCell()).add(name, made, content.changes[index].over)
-    return cells
-
-
-def _rows(bench: Bench, wanted: Mapping[bytes, None]) -> Iterator[tuple[LineId, bytes, bytes]]:
-    """Applied rows of the log that may change a wanted cell: content stands in them verbatim, most are never decoded."""
-    names = list(dict.fromkeys(key.split(b"\0", 2)[1] for key in wanted))
-    few = names if len(names) <= NAMES_MAX else None
-    for name in sorted(bench.context.lines):
-        last = bench.context.lines[name].applied.number
-        for key, row in bench.reader.scan(Table.BATCHES, name):
-            if number_of(key) > last:
-                break
-            if few is None or any(one in row for one in few):
-                yield name, key, row
 
 
 # ---- what was applied on the word of an end
@@ -294,7 +245,7 @@ def correct(bench: Bench, opened: OpenBatch) -> None:
     early = [key for key, _ in bench.reader.scan(Table.ASSUMED, named)]
     if not early:
         return
-    taken = Taken({}, dict.fromkeys(_keys(opened)))
+    taken = Taken({}, dict.fromkeys(cells_of(opened)))
     for key in early:
         bench.put(Write(Table.ASSUMED, key, None))
         writer, number, wanted = WriterId(key[32:48]), int.from_bytes(key[48:56], "big"), key[56:]

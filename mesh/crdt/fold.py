@@ -19,6 +19,7 @@ from mesh.crdt.fates import Applied, Held, Verdict, Void, judge
 from mesh.crdt.fingerprint import add_weights, shift
 from mesh.crdt.keys import batch_key
 from mesh.crdt.lines import Branch, Context, Line, LineId, drop_write, line_write
+from mesh.crdt.looking import Look
 from mesh.crdt.names import name_writes
 from mesh.crdt.news import about_batch, fork_news
 from mesh.crdt.overlay import Overlay
@@ -123,14 +124,14 @@ class Fold:
             for write in name_writes(self.reader, certificate):
                 self.put(write)
 
-    def admit_end(self, signed: SignedEnd) -> None:
+    def admit_end(self, signed: SignedEnd, look: Look | None = None) -> None:
         """Take in an admin's end, and take back what it ends. Raises MalformedMessage where the admin has not signed it."""
         end = open_end(signed, self.mesh, self._place.trust)
         if not self.context.end(signed, end):
             return
         self.put(end_write(signed))
         self.ends.append(signed)
-        self.news.append(apply_end(self, end))
+        self.news.append(apply_end(self, end, look))
         for line in self.context.family(end.writer):
             self._place.blocked.pop(line.id, None)
             if line.applied.number < line.have.number:

@@ -5,16 +5,14 @@ Invariant: nothing is told to anyone before its ticket is stored, and what build
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import groupby
-
-from msgspec import Struct
 
 from mesh.config import LedgerConfig
-from mesh.crdt.batch import CHANGES_MAX, CONTENT_BYTES_MAX, Change, encode_value
+from mesh.crdt.arriving import Arriving
+from mesh.crdt.batch import CHANGES_MAX
 from mesh.crdt.branches import Need, Position, Tree
-from mesh.crdt.compose import changes_of
+from mesh.crdt.compose import changes_of, check_size
 from mesh.crdt.damage import Mend
-from mesh.crdt.effects import Composed, Emit, Ended, Gap, LedgerEffect, NotComposed, Stocked, Store, Visible
+from mesh.crdt.effects import Composed, Emit, Gap, LedgerEffect, NotComposed, Store
 from mesh.crdt.ends import Ends
 from mesh.crdt.era import read_author
 from mesh.crdt.events import (
@@ -33,7 +31,9 @@ from mesh.crdt.events import (
 from mesh.crdt.fingerprint import Fingerprint
 from mesh.crdt.fold import Blocked, Fold, Place
 from mesh.crdt.lines import LineId, Lines, read_context
+from mesh.crdt.looking import Sight
 from mesh.crdt.overlay import Overlay
+from mesh.crdt.pending import Asked, Pending, told
 from mesh.crdt.quota import LIMITS, Quota
 from mesh.crdt.refusals import is_ended, not_applied, refuse_ended, refuse_held_chain
 from mesh.crdt.replica import Reader, Replica, Table
@@ -41,24 +41,10 @@ from mesh.crdt.scribe import Scribe
 from mesh.crdt.together import beginnings, joined
 from mesh.crdt.waiting import note_waits
 from mesh.errors import MalformedMessage, StorageError, UsageError
-from mesh.ids import Head, MeshId, NodeId, WriterId
+from mesh.ids import Head, MeshId, WriterId
 from mesh.security.trust import Trust
 
 BATCH_HASH_BYTES = 32
-CHANGES_BYTES_MAX = CONTENT_BYTES_MAX - 8 * 1024  # Leaves room for the heads and for what is said of the batch.
-
-
-_Asked = tuple[int, int]
-"""A request, and the number of its first change in its batch."""
-
-
-class _Pending(Struct, frozen=True):
-    """What to say once a ticket is stored. `asked` are the writes in it; `confirms` are requests that agree and change nothing."""
-
-    fold: Fold
-    source: NodeId | None = None
-    asked: tuple[_Asked, ...] = ()
-    confirms: list[int] = []
 
 
 class Ledger:
@@ -81,7 +67,7 @@ class Ledger:
         self._trust, self._replica, self._entropy = trust, replica, entropy
         self._overlay = Overlay(replica)
         self._ticket = 0
-        self._pending: dict[int, _Pending] = {}
+        self._pending: dict[int, Pending] = {}
         own = trust.read_certificate(certificate)
         with replica.read() as reader:
             self.durable = read_context(reader)
@@ -95,6 +81,7 @@ class Ledger:
         self._fresh = True
         self._scribe = Scribe(mesh, trust, certificate, author, self._working)
         self._node = own.node
+        self._arriving = Arriving(mesh, trust, limits.ending_bytes)
 
     @property
     def lines(self) -> Lines:
@@ -122,8 +109,8 @@ class Ledger:
         return is_ended(self._working, self._node, self.writer) is not None
 
     def deadline(self) -> float:
-        """At once while batches that were held when the replica was opened wait for their one more try; else never."""
-        return 0.0 if self._fresh and self._stale else float("inf")
+        """At once while batches that were held when the replica was opened wait for their one more try, or ends to be applied."""
+        return 0.0 if (self._fresh and self._stale) or self._arriving else float("inf")
 
     @contextmanager
     def read(self) -> Iterator[Reader]:
@@ -192,23 +179,37 @@ class Ledger:
         if self.writer in fold.forked or any(opened.content.writer == self.writer for opened in fold.stocked):
             reason = "this node's disk was copied or restored: a peer has signed batches of ours that it does not hold"
             faults.append(self._begin_era(fold, reason))
-        return [*faults, *self._close(_Pending(fold, merge.source))]
+        return [*faults, *self._close(Pending(fold, merge.source))]
 
     def _on_ends(self, taken: TakeEnds, now: float) -> list[LedgerEffect]:
         faults: list[LedgerEffect] = []
-        with self._folding(now) as fold:
-            self._retry_stale(fold)
-            try:
-                for signed in taken.ends:
-                    fold.admit_end(signed)
-            except MalformedMessage as error:
-                faults.append(Emit("peer.malformed", {"node": (taken.source or b"").hex(), "reason": str(error)}))
-        closed = self._close(_Pending(fold, taken.source))
-        if fold.ends:
-            self._scribe.look_at(self._working)  # What is gone is not to be named any more.
-        return [*faults, *closed, *(self._on_confirm(taken.request) if taken.request is not None else [])]
+        try:
+            self._arriving.add(taken, self._working.ends)
+        except MalformedMessage as error:
+            faults.append(Emit("peer.malformed", {"node": (taken.source or b"").hex(), "reason": str(error)}))
+        return [*faults, *self._go_on(now)]
 
-    def _compose(self, compose: Compose, asked: tuple[_Asked, ...], now: float) -> list[LedgerEffect]:
+    def _go_on(self, now: float) -> list[LedgerEffect]:
+        """Look a little further for what the ends take that came in, and apply those for which everything is found."""
+        said: list[LedgerEffect] = []
+        self._arriving.begin()
+        while self._arriving and self._has_looked():
+            arrived = self._arriving.next()
+            if arrived.signed is not None:
+                with self._folding(now) as fold:
+                    self._retry_stale(fold)
+                    fold.admit_end(arrived.signed, arrived.look)
+                said += self._close(Pending(fold, arrived.taken.source))
+                self._scribe.look_at(self._working)  # What is gone is not to be named any more.
+            elif arrived.taken.request is not None:
+                said += self._on_confirm(arrived.taken.request)
+        return said
+
+    def _has_looked(self) -> bool:
+        with self._overlay.read() as reader:
+            return self._arriving.look(Sight(self.mesh, reader, Tree(reader, self._working), self._working))
+
+    def _compose(self, compose: Compose, asked: tuple[Asked, ...], now: float) -> list[LedgerEffect]:
         if not 1 <= len(compose.edits) <= CHANGES_MAX:
             raise UsageError(
                 f"1 to {CHANGES_MAX} changes were expected in one write, {len(compose.edits)} came",
@@ -219,7 +220,7 @@ class Ledger:
             refuse_held_chain(reader, self._working.lines.get(self.writer))
             refuse_ended(self._working, self._node, self.writer)
             changes = changes_of(reader, compose.edits)
-            _check_size(changes, compose)
+            check_size(changes, compose.about, compose.author)
         with self._folding(now) as fold:
             self._scribe.open_chain(fold, self._working)
             for opened in self._scribe.sign_all(changes, compose, self._working, now):
@@ -227,8 +228,8 @@ class Ledger:
                     break
         if refused is not None:
             error = not_applied(refused)
-            return [*(NotComposed(request, error) for request, _ in asked), *self._close(_Pending(fold))]
-        return self._close(_Pending(fold, None, asked))
+            return [*(NotComposed(request, error) for request, _ in asked), *self._close(Pending(fold))]
+        return self._close(Pending(fold, None, asked))
 
     def _on_confirm(self, request: int) -> list[LedgerEffect]:
         if not self._pending:
@@ -242,7 +243,7 @@ class Ledger:
                 fold.put(write)
             fold.news.append(Emit("storage.mended", {"reason": mend.about, "rows": len(mend.writes)}))
         self._stale, self._fresh = self._held_lines(), True  # What was held may have waited for these rows.
-        return self._close(_Pending(fold))
+        return self._close(Pending(fold))
 
     def _abandon(self, event: LedgerEvent, error: StorageError) -> list[LedgerEffect]:
         """Forget what the event had begun; what was asked for before it goes on."""
@@ -254,6 +255,7 @@ class Ledger:
         self._blocked.clear()
         self._stale = self._held_lines()
         self._scribe.look_at(self._working)
+        self._arriving.start_again()
         with self._overlay.read() as reader:
             self.quota.recount(reader, self._working.lines)
         match event:
@@ -262,13 +264,15 @@ class Ledger:
             case ComposeTogether(writes):
                 return [NotComposed(write.request, error) for write in writes]
             case _:
-                return [Emit("storage.damaged", {"reason": str(error)})]
+                failed = self._arriving.forget() if isinstance(event, TakeEnds | Retry) else []
+                damaged = Emit("storage.damaged", {"reason": str(error)})
+                return [*(NotComposed(request, error) for request in failed), damaged]
 
     def _on_retry(self, now: float) -> list[LedgerEffect]:
         self._fresh = False
         with self._folding(now) as fold:
             self._retry_stale(fold)
-        return self._close(_Pending(fold))
+        return [*self._close(Pending(fold)), *self._go_on(now)]
 
     def _on_retry_held(self, retry: RetryHeld, now: float) -> list[LedgerEffect]:
         with self._folding(now) as fold:
@@ -277,7 +281,7 @@ class Ledger:
                 if name in self._blocked:  # Another one's may have helped it meanwhile.
                     fold.advance(name)
             fold.retry()
-        return [*self._close(_Pending(fold)), *self._on_confirm(retry.request)]
+        return [*self._close(Pending(fold)), *self._on_confirm(retry.request)]
 
     def _retry_stale(self, fold: Fold) -> None:
         for line in self._stale:
@@ -291,7 +295,7 @@ class Ledger:
             return []  # Whoever was ended does not go on under another name by itself.
         with self._folding(now) as fold:
             begun = self._begin_era(fold, reason)
-        return [begun, *self._close(_Pending(fold))]
+        return [begun, *self._close(Pending(fold))]
 
     def _begin_era(self, fold: Fold, reason: str) -> Emit:
         self._scribe.begin_era(self._entropy(16), self._working)
@@ -299,24 +303,13 @@ class Ledger:
         return Emit("ledger.era", {"writer": self.writer.hex(), "reason": reason})
 
     def _on_stored(self, ticket: int) -> list[LedgerEffect]:
-        """Say what one commit made durable: once for all its tickets where that means the same."""
         if ticket not in self._pending:  # It was dropped: an earlier ticket failed.
             return []
         done = [self._settled(stored) for stored in list(self._pending) if stored <= ticket]
         self._overlay.stored(ticket)
-        said: list[LedgerEffect] = [emitted for pending in done for emitted in pending.fold.news]
-        for source, group in groupby(done, key=lambda pending: pending.source):
-            if stocked := tuple(opened for pending in group for opened in pending.fold.stocked):
-                said.append(Stocked(stocked, source))
-        said += [Ended(tuple(pending.fold.ends), pending.source) for pending in done if pending.fold.ends]
-        if visible := tuple(opened for pending in done for opened in pending.fold.visible):
-            said.append(Visible(visible))
-        for pending in done:
-            said += [Composed(request, pending.fold.stocked[-1].head, first) for request, first in pending.asked]
-            said += [Composed(request, None) for request in pending.confirms]
-        return said
+        return told(done)
 
-    def _settled(self, ticket: int) -> _Pending:
+    def _settled(self, ticket: int) -> Pending:
         pending = self._pending.pop(ticket)
         for bucket, row in self._overlay.writes(ticket).tables.get(Table.BUCKETS, {}).items():
             self.fingerprint.move(bucket, row)
@@ -326,9 +319,9 @@ class Ledger:
     def _on_store_failed(self, ticket: int, reason: str) -> list[LedgerEffect]:
         if ticket not in self._pending:
             return []
-        waiting = self._pending.values()
-        requests = [r for p in waiting for r in (*(request for request, _ in p.asked), *p.confirms)]
+        requests = [request for pending in self._pending.values() for request in pending.requests]
         self._pending.clear()
+        self._arriving.start_again()
         self._overlay.drop()
         self._working = self.durable.copy()
         self._blocked.clear()
@@ -355,7 +348,7 @@ class Ledger:
         """Lines with batches on disk that are held: each gets one more try, now that nobody knows what they wait for."""
         return [name for name, line in self._working.lines.items() if line.applied.number < line.have.number]
 
-    def _close(self, pending: _Pending) -> list[LedgerEffect]:
+    def _close(self, pending: Pending) -> list[LedgerEffect]:
         for opened in pending.fold.counted:
             self._scribe.hear(opened)
         writes = self._overlay.writes(self._ticket)
@@ -384,13 +377,3 @@ class Ledger:
             ended = len(self._working.ends.by_name) > len(self.durable.ends.by_name)  # What it takes is still on disk.
             assert ended or durable is None or durable.have.number <= line.have.number, writer.hex()
         assert set(self._overlay.tickets) == set(self._pending), (self._overlay.tickets, list(self._pending))
-
-
-def _check_size(changes: tuple[Change, ...], compose: Compose) -> None:
-    size = len(encode_value((changes, compose.about, compose.author)))
-    if size > CHANGES_BYTES_MAX:
-        raise UsageError(
-            f"one write of at most {CHANGES_BYTES_MAX} bytes was expected, this one has {size}",
-            rule="one batch is shown whole or not at all",
-            todo="split the write, or keep large values outside the ledger",
-        )

@@ -10,19 +10,22 @@ from mesh.ids import Dot, Head, RecordId
 from tests.crdt.histories import FIELDS, RECORDS
 from tests.crdt.site import MESH, Pen
 
+PENS_MAX = 7
+
 
 class Forest:
     """Pens that are copied now and then and write what they like, over and after whatever exists by then."""
 
-    def __init__(self, rng: Random) -> None:
+    def __init__(self, rng: Random, pens_max: int = PENS_MAX) -> None:
         self.pens = [Pen("x"), Pen("b")]
+        self._pens_max = pens_max
         self.batches: list[Batch] = []
         self.opened: list[OpenBatch] = []
         self._rng = rng
 
     def grow(self) -> None:
         pen = self._rng.choice(self.pens)
-        if self._rng.random() < 0.3 and len(self.pens) < 7:
+        if self._rng.random() < 0.3 and len(self.pens) < self._pens_max:
             self.pens.append(pen.copy())
             return
         self.batches.append(pen.next(*self._changes(), after=self._after(), **self._stamp()))
@@ -56,8 +59,8 @@ class Forest:
         return {"stamp": self._rng.randrange(1, 9)} if self._rng.random() < 0.1 else {}
 
 
-def forest(seed: int, size: int) -> list[Batch]:
-    grown = Forest(Random(seed))
+def forest(seed: int, size: int, pens_max: int = PENS_MAX) -> list[Batch]:
+    grown = Forest(Random(seed), pens_max)
     for _ in range(size):
         grown.grow()
     return grown.batches

@@ -100,10 +100,8 @@ class Site:
     def settle(self) -> list[LedgerEffect]:
         """The disk does all it was asked for."""
         said: list[LedgerEffect] = []
-        if self.ledger.deadline() < NOON:
-            said += self.tell(Retry())
-        while self.waiting:
-            said += self.store()
+        while self.ledger.deadline() < NOON or self.waiting:
+            said += self.tell(Retry()) if self.ledger.deadline() < NOON else self.store()
         return said
 
     def compose(self, *edits: Edit, now: float = NOON) -> int:
@@ -119,6 +117,12 @@ class Site:
         assert len(answers) == 1
         assert answers[0].head is not None
         return answers[0].head
+
+    def write_between(self, *edits: Edit) -> None:
+        """A write that is durable at once, while other work of the ledger's is still under way."""
+        self.compose(*edits)
+        while self.waiting:
+            self.store()
 
     def merge(self, *batches: Batch, certificates: Iterable[str] = "abcdx") -> list[LedgerEffect]:
         """Hear batches and the certificates of the nodes `certificates`; the disk does its part at once."""

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mesh.config import LedgerConfig
 from mesh.crdt.batch import decode_batch, hash_content
 from mesh.crdt.cell import decode_cell
 from mesh.crdt.events import OpenEra
@@ -22,6 +23,7 @@ from mesh.storage.writer import write_now
 from tests.crdt.site import MESH, Site
 
 MAP_BYTES = 1 << 30
+SLOWLY = LedgerConfig(ending_bytes=1_000)  # An end looks at two or three batches at a time.
 
 
 class LmdbDisk:
@@ -86,7 +88,7 @@ class LivedSite(Site):
         self._gone: dict[Dot, None] = {}
         self._live: dict[Dot, None] = {}
         self._counted: set[bytes] = set()
-        super().__init__(name, disk=self.file, chance=place.name)
+        super().__init__(name, SLOWLY, self.file, place.name)
         if fooled:
             self.file.count_open()
         else:

@@ -16,7 +16,7 @@ from mesh.crdt.batch import Batch
 from mesh.crdt.branches import Tree
 from mesh.crdt.compose import Edit
 from mesh.crdt.effects import Composed, LedgerEffect, Stocked
-from mesh.crdt.events import Compose, Merge, TakeEnds
+from mesh.crdt.events import Compose, Merge, Retry, TakeEnds
 from mesh.crdt.verify import verify_replica
 from mesh.errors import Refused
 from mesh.ids import Head
@@ -173,6 +173,11 @@ class LivedReplicas(RuleBasedStateMachine):
     @rule(turn=turns)
     def hear_of_ends(self, turn: int) -> None:
         self.hear(self.site(turn).tell(TakeEnds(tuple(self.signed.ends))))
+
+    @rule(turn=turns)
+    def look_on(self, turn: int) -> None:
+        if self.site(turn).ledger.deadline() == 0:
+            self.hear(self.site(turn).tell(Retry()))
 
     def is_somewhere(self, head: Head) -> bool:
         return any(site.ledger.holds(head) for site in self.sites)
