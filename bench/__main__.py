@@ -7,7 +7,7 @@ from itertools import chain
 
 import msgspec
 
-from bench import api, durability, gossip, ledger, loop, past, reconcile, simulated
+from bench import api, calibration, durability, gossip, ledger, loop, past, reconcile, simulated
 from bench.measure import Measure
 
 GROUPS = ("ledger", "api", "loop", "gossip", "durability", "past")
@@ -42,7 +42,7 @@ def _measures(group: str, chosen: argparse.Namespace) -> Iterator[Measure]:
         case "loop":
             return loop.measures()
         case "gossip":
-            return chain(gossip.measures(), simulated.measures())
+            return chain(gossip.measures(), calibration.measures(), simulated.measures())
         case "past":
             return past.measures()
         case _:

@@ -7,14 +7,17 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 import trio
 
 from bench.colony import Answer, Count, Counted, Done, Noted, Order, Put, Ready
+from mesh.cli.up import parse_address
+from mesh.ids import Address
 from mesh.runtime.identity import create_mesh, create_node
 
 PATIENCE_S = 60.0
@@ -26,8 +29,8 @@ _answer = msgspec.json.Decoder(Answer)
 class ColonyProcess:
     """One process with some nodes. `notes` are what they have said of members, in order."""
 
-    def __init__(self, folder: Path, names: Sequence[str], extra: Sequence[str] = ()) -> None:
-        self.names, self._folder, self._extra = tuple(names), folder, tuple(extra)
+    def __init__(self, folder: Path, names: Sequence[str], hosts: Mapping[str, str]) -> None:
+        self.names, self._folder, self._hosts = tuple(names), folder, hosts
         self.addresses: dict[str, str] = {}
         self.notes: list[Noted] = []
         self._answers: list[Ready | Done | Counted] = []
@@ -42,7 +45,9 @@ class ColonyProcess:
     async def start(self, nursery: trio.Nursery, seeds: Sequence[str]) -> None:
         """Start the process and wait until its nodes listen."""
         seeding = [part for seed in seeds for part in ("--seed", seed)]
-        command = [sys.executable, "-m", "bench.colony", str(self._folder), *self.names, *seeding, *self._extra]
+        ports = [f"--port={address.rpartition(':')[2]}" for address in self.addresses.values()]
+        hosts = [f"--advertise={self._hosts[name]}" for name in self.names if name in self._hosts]
+        command = [sys.executable, "-m", "bench.colony", str(self._folder), *self.names, *seeding, *ports, *hosts]
         self.began = time.monotonic()
         self._process = await trio.lowlevel.open_process(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path(__file__).parent.parent
@@ -83,6 +88,11 @@ class ColonyProcess:
         answer = await self._next()
         assert not isinstance(answer, Ready), answer
         return answer
+
+    async def tell_addresses(self, meet: Callable[[Address], Awaitable[None]]) -> None:
+        """Tell where each node is, as others see it."""
+        for address in self.addresses.values():
+            await meet(parse_address(address))
 
     async def kill(self) -> float:
         """End it with SIGKILL. Returns the moment."""
@@ -176,17 +186,30 @@ class Colonies:
         return [next(iter(other.addresses.values())) for other in others[:2]]
 
 
+async def nobody(at: Address) -> None:
+    """Whom an address need not be told to."""
+
+
 @asynccontextmanager
-async def colonies(folder: Path, groups: Sequence[Sequence[str]]) -> AsyncIterator[Colonies]:
-    """A mesh of the named nodes, one process for each group; all see all when it begins."""
+async def colonies(
+    folder: Path,
+    groups: Sequence[Sequence[str]],
+    hosts: Mapping[str, str] = MappingProxyType({}),
+    meet: Callable[[Address], Awaitable[None]] = nobody,
+) -> AsyncIterator[Colonies]:
+    """A mesh of the named nodes, one process for each group; all see all when it begins.
+
+    `hosts` are those that nodes advertise, where they are not those at which they listen; `meet` is told each node's address.
+    """
     create_mesh(folder / "mesh", "bench")
     for name in (name for group in groups for name in group):
         create_node(folder / name, name, folder / "mesh")
     async with trio.open_nursery() as nursery:
-        found = Colonies([ColonyProcess(folder, group) for group in groups], nursery)
+        found = Colonies([ColonyProcess(folder, group, hosts) for group in groups], nursery)
         try:
             for process in found.processes:
                 await process.start(nursery, found.seeds(process))
+                await process.tell_addresses(meet)
             await found.wait_for_everybody()
             yield found
         finally:

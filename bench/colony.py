@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from itertools import zip_longest
 from pathlib import Path
 
 import msgspec
@@ -146,11 +147,11 @@ async def orders() -> AsyncIterator[Order]:
                 yield _order.decode(line)
 
 
-async def live(folder: Path, names: list[str], options: Options) -> None:
+async def live(folder: Path, nodes: dict[str, Options]) -> None:
     """Run the nodes until standard input ends."""
     colony = Colony()
     async with trio.open_nursery() as nursery, AsyncExitStack() as stack:
-        for name in names:
+        for name, options in nodes.items():
             first = [node.address for node in colony.nodes.values()][:1]
             seeded = msgspec.structs.replace(options, seeds=(*options.seeds, *first))
             node = await stack.enter_async_context(open_node(folder / name, seeded))
@@ -168,9 +169,13 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("names", nargs="+")
     parser.add_argument("--seed", action="append", default=[])
+    parser.add_argument("--port", action="append", default=[], type=int, help="of each node; any where there are none")
+    parser.add_argument("--advertise", action="append", default=[], help="the host of each node, as others see it")
     chosen = parser.parse_args()
     seeds = tuple(parse_address(text) for text in chosen.seed)
-    trio.run(live, chosen.folder, chosen.names, Options(seeds=seeds))
+    said = zip_longest(chosen.names, chosen.port, chosen.advertise)
+    nodes = {name: Options(port=port or 0, advertise=host or "", seeds=seeds) for name, port, host in said}
+    trio.run(live, chosen.folder, nodes)
 
 
 if __name__ == "__main__":

@@ -116,7 +116,7 @@ async def _kills(mesh: Colonies, kills: int) -> list[Measure]:
     false = unheard = 0
     for number in range(kills):
         victim = alone[number % len(alone)]
-        known = await _kill(mesh, victim)
+        known = await settled_kill(mesh, victim)
         lasts += [max(known.values())] if known else []
         unheard += mesh.size - 1 - len(known)
         false += await _wrong(mesh, victim)
@@ -126,7 +126,7 @@ async def _kills(mesh: Colonies, kills: int) -> list[Measure]:
     return [at_most("gossip.kill", max(lasts), 4.2, "s from SIGKILL to the last of 19 survivors, the slowest", detail)]
 
 
-async def _kill(mesh: Colonies, victim: ColonyProcess) -> dict[str, float]:
+async def settled_kill(mesh: Colonies, victim: ColonyProcess) -> dict[str, float]:
     """Kill, and see after how many seconds each survivor holds the victim down."""
     at = await victim.kill()
     known: dict[str, float] = {}

@@ -21,7 +21,7 @@ from sim.world import World
 
 PORT = 1  # Where every simulated node listens. What a stream comes from is another port, as in real life.
 BODY_BYTES_MAX = 1_103  # A datagram of 1,200 bytes less its seal and the packet's head; the runtime's ROOM.
-DATAGRAM_OVERHEAD_BYTES = 97
+DATAGRAM_OVERHEAD_BYTES = 86  # Its seal, and the packet's version, sender and array heads.
 IP_BYTES = 48  # Of IPv6 and UDP: what an MTU counts too.
 
 
