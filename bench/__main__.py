@@ -7,10 +7,10 @@ from itertools import chain
 
 import msgspec
 
-from bench import api, calibration, durability, gossip, ledger, loop, past, reconcile, simulated
+from bench import api, calibration, durability, gossip, ledger, loop, past, reconcile, simulated, simulator
 from bench.measure import Measure
 
-GROUPS = ("ledger", "api", "loop", "gossip", "durability", "past")
+GROUPS = ("ledger", "api", "loop", "gossip", "durability", "past", "sim")
 
 
 def main() -> int:
@@ -45,6 +45,8 @@ def _measures(group: str, chosen: argparse.Namespace) -> Iterator[Measure]:
             return chain(gossip.measures(), calibration.measures(), simulated.measures())
         case "past":
             return past.measures()
+        case "sim":
+            return simulator.measures()
         case _:
             return durability.measures(chosen.cycles, chosen.minutes, chosen.seed)
 

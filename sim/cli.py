@@ -23,12 +23,14 @@ from sim.report import Report, as_json, show
 from sim.run import resized, run
 from sim.schema import as_markdown, as_text, scenario_schema
 from sim.sweep import sweep
+from sim.vector.command import spread_vector
 
 app = App(name="mesh-sim", help="Run real peers in virtual time.", version_flags=())
 app.command(shrink_one, name="shrink")
 app.command(reproduce_report, name="reproduce")
 app.command(soak_swarms, name="soak")
 app.command(run_experiment, name="experiment")
+app.command(spread_vector, name="vector")
 Changes = Annotated[tuple[str, ...], Parameter(name="--set", negative=())]
 
 
