@@ -63,7 +63,7 @@ async def members(*, common: Common = DEFAULT) -> None:
     cells = [
         (
             row.name + (" *" if row.me else ""),
-            row.standing + degraded(row.degraded),
+            row.standing + degraded(row.degraded) + (f" ({row.conflict})" if row.conflict else ""),
             ", ".join(filter(None, (row.storage, row.copied))),
             moment(row.since),
             row.accuser or "",

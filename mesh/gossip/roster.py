@@ -182,15 +182,24 @@ class Roster:
             events.append(Emit("member.left" if claim.standing is Standing.LEFT else "member.alive", about))
         if before is not None and before.claim.boot != claim.boot:
             events.append(Emit("member.restarted", about))
-        namesakes = [node for node in self._members.named(claim.name) if node != claim.node] if before is None else []
-        if namesakes:
-            other = self._members[namesakes[0]].claim
-            events.append(
-                Emit(
-                    "member.conflict", {**about, "reason": f"{short(other.node)} at {other.address} has the same name"}
-                )
-            )
+        new = before is None or before.claim.address != claim.address
+        if new and (reason := self.conflict(claim.node)):
+            events.append(Emit("member.conflict", {**about, "reason": reason}))
         return tuple(events)
+
+    def conflict(self, node: NodeId) -> str:
+        """What a member shares with another one that nobody may share, as a sentence; empty where there is nothing."""
+        claim = self._members[node].claim
+        others = dict.fromkeys((*self._members.named(claim.name), *self._members.at(claim.address), self.me))
+        for other in others:
+            here = self._members[other].claim
+            if other == node or not (self.takes_part(other) or other == self.me):
+                continue
+            if here.name == claim.name:
+                return f"{short(other)} at {here.address} has the same name"
+            if here.address == claim.address and (self.takes_part(node) or node == self.me):
+                return f"{here.name} ({short(other)}) has the same address"
+        return ""
 
     def _hear_own_name(self, claim: Claim, now: float) -> Heard:
         """A claim in our name that we did not just make: an echo of an older life, or a copy of our disk."""

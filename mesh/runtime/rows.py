@@ -15,7 +15,8 @@ class MemberRow(Struct, frozen=True):
     """One member as this node sees it. `standing` is alive, suspect, down, left or ended; `since` seconds since 1970.
 
     `degraded` is empty, or tells what is wrong with a member that is here: `datagrams` or `streams` fail between this node and it,
-    or it is `unsteady`: it is silent again and again, and comes back each time.
+    or it is `unsteady`: it is silent again and again, and comes back each time. `conflict` is empty, or tells who has the same name
+    or address.
     `storage` is empty, or says that the member's disk is `read-only`, `failing` or `damaged`, as last heard. `copied` is empty, or
     says where a node runs, or ran, on a copy of its disk; at that node itself, where the one is for which it stands back.
     """
@@ -31,6 +32,7 @@ class MemberRow(Struct, frozen=True):
     accuser: str | None
     storage: str = ""
     degraded: str = ""
+    conflict: str = ""
     copied: str = ""
 
 

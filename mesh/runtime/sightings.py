@@ -32,6 +32,7 @@ def member_row(peer: Peer, member: Member) -> MemberRow:
         accuser=owner_name(peer, accusation.accuser) if accusation is not None else None,
         storage=_said(peer, claim.node, STORAGE_TOPIC, "status"),
         degraded=peer.planes.failing(claim.node),
+        conflict=peer.roster.conflict(claim.node),
         copied=_copied(peer, claim.node),
     )
 

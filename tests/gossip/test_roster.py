@@ -14,7 +14,7 @@ from mesh.gossip.roster import NOTHING, NUMBER_MAX, Heard, Roster, read_claim
 from mesh.ids import Address, Boot
 from mesh.messages import Accusation, Newsflash, SignedClaim, Standing
 from sim.trust import CheapTrust
-from tests.gossip.circle import accusation, claim, node, roster, sign, signed
+from tests.gossip.circle import accusation, address, claim, node, roster, sign, signed
 
 numbers = st.integers(0, 3)
 about_bob = st.one_of(
@@ -207,6 +207,18 @@ def test_two_nodes_with_one_name_are_told() -> None:
     heard = known.hear(sign(twin, "cyd"), 1.0)
     assert names(heard) == ["member.alive", "member.conflict"]
     assert "bob.example:7000" in heard.events[1].about["reason"]
+    known.hear(accusation("bob"), 2.0)
+    assert known.conflict(node("cyd")) == ""  # Who is gone is in nobody's way.
+
+
+def test_two_nodes_at_one_address_are_told_also_where_one_of_them_is_this_one() -> None:
+    known = roster("ada", "bob", "cyd")
+    for other in ("bob", "ada"):
+        moved = msgspec.structs.replace(claim("cyd", counter=1 + (other == "ada")), address=address(other))
+        heard = known.hear(sign(moved, "cyd"), 1.0)
+        assert names(heard) == ["member.conflict"]
+        assert known.conflict(node("cyd")).startswith(other)
+        assert known.conflict(node(other)).startswith("cyd")
 
 
 @pytest.mark.parametrize(
