@@ -6,13 +6,15 @@ come here. It does not come back by itself: that the other is gone cannot be tol
 """
 
 from mesh.crdt.events import RetryHeld, Stored, StoreFailed, TakeEnds
-from mesh.effects import Effect, Hangup, NotComposed
+from mesh.effects import Effect, Hangup, NotComposed, Send
 from mesh.errors import Refused
 from mesh.events import Connected, Publish
 from mesh.gossip.roster import Roster
+from mesh.messages import Gossip
 from mesh.records import Submit, Together
 
 HAND_OVER_S = 20.0  # Several rounds of reconciliation with anybody who can be reached.
+TELL_S = 4.0  # The other one is told again meanwhile, because a datagram may be lost.
 _NEVER = float("inf")
 
 
@@ -22,12 +24,12 @@ class Aside:
     def __init__(self, roster: Roster) -> None:
         self._roster = roster
         self._refusal: Refused | None = None
-        self._quiet_at = _NEVER
+        self._quiet_at = self._tell_at = _NEVER
         self._quiet = False
 
     def limit(self, deadline: float) -> float:
         """The deadline of the whole peer, given that of its other cores."""
-        return _NEVER if self._quiet else min(deadline, self._quiet_at)
+        return _NEVER if self._quiet else min(deadline, self._quiet_at, self._tell_at)
 
     def begin(self, now: float) -> Refused | None:
         """What writes are answered with from now on, once, when this node has just learnt that it must stand back."""
@@ -35,6 +37,7 @@ class Aside:
         if stranger is None or self._refusal is not None:
             return None
         self._refusal, self._quiet_at = refusal(str(stranger.address)), now + HAND_OVER_S
+        self._tell_at = now + TELL_S
         return self._refusal
 
     def handle(self, event: object, now: float) -> list[Effect] | None:
@@ -51,6 +54,14 @@ class Aside:
             case _:
                 pass
         return self._fall_quiet(event) if now >= self._quiet_at else None
+
+    def tick(self, now: float) -> list[Send]:
+        """Tell the other one again who stands back for it, when that is due."""
+        stranger = self._roster.lives.displaced_by
+        if now < self._tell_at or stranger is None:
+            return []
+        self._tell_at = now + TELL_S
+        return [Send(self._roster.me, stranger.address, Gossip((self._roster.own.signed,)))]
 
     def _fall_quiet(self, event: object) -> list[Effect]:
         self._quiet, before = True, self._quiet

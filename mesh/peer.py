@@ -203,7 +203,7 @@ class Peer:
             self._pass_all_on(event, now, [*self._records.handle(Close(refusal), now)], effects)
         self._timetable.note(self._spoken)
         self._spoken = 0
-        return effects
+        return [*effects, *told] if (told := self._aside.tick(now)) else effects
 
     def _pass_all_on(self, event: Event, now: float, work: list[_Said], effects: list[Effect]) -> None:
         for said in work:  # It grows while it is walked over.

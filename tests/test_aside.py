@@ -115,6 +115,13 @@ def test_it_goes_on_handing_over_for_a_while_and_then_is_quiet() -> None:
     assert copy.hear_of_the_original(later) == []
 
 
+def test_the_one_that_it_stands_back_for_is_told_again_because_a_datagram_may_be_lost() -> None:
+    copy = Copy()
+    copy.hear_of_the_original(1.0)
+    farewell = Send(node("ada"), THERE, Gossip((copy.peer.roster.own.signed,)))
+    assert [now for now in range(2, 30) if farewell in copy.tell(Tick(), float(now))] == [5, 9, 13, 17]
+
+
 @pytest.mark.parametrize("noise", [1, 3])
 def test_who_only_hears_of_an_older_life_goes_on(noise: int) -> None:
     copy = Copy()

@@ -14,7 +14,7 @@ from mesh.demo.processes import PeerProcess
 from mesh.errors import Refused
 from tests.runtime.meshes import make_folders
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 UNIT = "LINAC/MAGNET/Q1"
 
 pytestmark = pytest.mark.live

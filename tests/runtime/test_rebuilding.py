@@ -22,7 +22,7 @@ from mesh.storage.files import DATA_NAME
 from tests.runtime.meshes import make_folders, put, running, until
 
 PAGE = 4096
-FLIPS = 20
+FLIPS = 14
 
 pytestmark = pytest.mark.live
 
@@ -83,7 +83,7 @@ async def test_wherever_a_byte_is_flipped_the_ledger_opens_or_is_refused_with_a_
         again = opened(copy, keys)
         assert (again.refused, again.notes) == ("", ()), "once is enough"
         shutil.rmtree(copy)
-    assert rebuilt >= FLIPS / 10, "hardly a page was hit, so little was shown"
+    assert rebuilt >= 2, "hardly a page was hit, so little was shown"
 
 
 async def test_what_a_damaged_page_took_comes_back_from_a_peer(tmp_path: Path) -> None:
