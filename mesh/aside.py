@@ -58,7 +58,7 @@ class Aside:
     def tick(self, now: float) -> list[Send]:
         """Tell the other one again who stands back for it, when that is due."""
         stranger = self._roster.lives.displaced_by
-        if now < self._tell_at or stranger is None:
+        if stranger is None or not self._tell_at <= now < self._quiet_at:
             return []
         self._tell_at = now + TELL_S
         return [Send(self._roster.me, stranger.address, Gossip((self._roster.own.signed,)))]
