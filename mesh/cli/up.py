@@ -13,6 +13,7 @@ from pathlib import Path
 from random import SystemRandom
 from typing import Annotated
 
+import msgspec
 import trio
 from cyclopts import Parameter
 
@@ -24,6 +25,7 @@ from mesh.ids import Address
 from mesh.runtime.interpreter import spare_the_loop
 from mesh.runtime.journal import keep_journal
 from mesh.runtime.node import Node, Options
+from mesh.runtime.reach import REACH_TOPIC, Reach, reach
 from mesh.runtime.start import open_node
 from mesh.units.keeper import Keeper
 from mesh.units.simulated import SimulatedDriver
@@ -117,8 +119,11 @@ async def _attended(node: Node, quiet: bool) -> AsyncIterator[None]:
 
 
 async def _report_for_ever(node: Node, keeper: Keeper) -> None:
+    row = Reach()
     while True:
         health = node.health()
+        row = reach(node.loop.peer, row)
+        node.publish(REACH_TOPIC, msgspec.to_builtins(row))
         node.publish(
             "node", {"version": health.version, "fingerprint": health.fingerprint, "units": len(keeper.host.status())}
         )
