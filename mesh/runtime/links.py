@@ -80,7 +80,10 @@ class Links:
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             task_status.started()
-            await trio.sleep_forever()
+            try:
+                await trio.sleep_forever()
+            finally:
+                self._nursery = None  # The disk may still answer, and who is told of that may have no stream left.
 
     def send(self, to: NodeId, at: Address, frame: bytes) -> None:
         """Queue a frame for `to`; a stream is opened to `at` where there is none."""

@@ -7,8 +7,11 @@ import trio.testing
 
 from mesh.effects import Emit
 from mesh.gossip.redial import Known
+from mesh.ids import Address, NodeId
 from mesh.runtime.announcer import Announcement
-from mesh.runtime.links import OUTBOX_BYTES_MAX, Outbox
+from mesh.runtime.identity import client_context, load_node
+from mesh.runtime.links import OUTBOX_BYTES_MAX, Links, Outbox
+from mesh.runtime.trust import KeyTrust
 from tests.runtime.meshes import make_folders, put, running, until
 
 
@@ -32,6 +35,20 @@ async def test_a_frame_that_is_waited_for_arrives() -> None:
         await trio.testing.wait_all_tasks_blocked()
         outbox.put(b"late")
     assert got == [b"late"]
+
+
+async def test_what_is_sent_once_all_has_ended_is_dropped(tmp_path: Path) -> None:
+    make_folders(tmp_path, "a")
+    identity = load_node(tmp_path / "a")
+
+    async def on_frame(node: NodeId, at: Address, frame: bytes) -> None:
+        raise AssertionError("nobody sends here")
+
+    links = Links(client_context(identity), KeyTrust(identity), lambda event: None, on_frame)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(links.run)
+        nursery.cancel_scope.cancel()
+    links.send(NodeId(bytes(16)), Address("127.0.0.1", 9), b"a disk answered late")
 
 
 async def test_a_large_write_goes_over_a_stream(tmp_path: Path) -> None:
