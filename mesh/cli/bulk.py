@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from mesh.cli.options import DEFAULT, Common
-from mesh.cli.output import note, show_json, show_table, show_text
+from mesh.cli.output import counted, note, show_json, show_table, show_text
 from mesh.cli.records import moment
 from mesh.client.bulk import Decide, Progress, Report, Undertaking, Where, new_intent
 from mesh.errors import Refused, UsageError
@@ -50,7 +50,7 @@ async def carry_out(asked: Asked, decide: Decide, common: Common) -> None:
     _show(asked, report, common)
     if report.refused:
         raise Refused(
-            f"{len(report.refused)} records could not be changed",
+            f"{counted(len(report.refused), 'record')} could not be changed",
             field="--where",
             todo=f"correct them, and run it again with --intent {intent}",
         )
@@ -73,7 +73,11 @@ def _show(asked: Asked, report: Report, common: Common) -> None:
         return show_json(report)
     for key in report.keys if asked.dry_run else []:
         show_text(f"{asked.verb} {asked.collection} {key}")
-    did = f"{len(report.keys)} to change" if asked.dry_run else f"{report.changed} changed in {report.batches} batches"
+    did = (
+        f"{len(report.keys)} to change"
+        if asked.dry_run
+        else f"{report.changed} changed in {counted(report.batches, 'batch')}"
+    )
     show_text(f"{did}, {report.equal} as they should be, {report.done} done before under this intent")
     for key, why in report.refused.items():
         note(f"! {asked.collection} {key}: {why}")
@@ -131,7 +135,7 @@ async def intent(intent: str, *, common: Common = DEFAULT) -> None:
     if common.json:
         return show_json(found)
     show_table(("when", "by", "position", "changes", "fate", "batch"), [_row(batch) for batch in found.batches])
-    return note(f"{len(found.batches)} batches, {len(found.records)} records")
+    return note(f"{counted(len(found.batches), 'batch')}, {counted(len(found.records), 'record')}")
 
 
 def _row(batch: "IntentBatch") -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import msgspec
 from cyclopts import Parameter
 
 from mesh.cli.options import DEFAULT, Common
-from mesh.cli.output import compact, note, show_json, show_table
+from mesh.cli.output import compact, counted, note, show_json, show_table
 from mesh.cli.records import Reason, moment, tell
 from mesh.errors import UsageError
 
@@ -35,7 +35,7 @@ async def conflicts(collection: str = "", *, prefix: str = "", common: Common = 
         return show_json(found)
     columns = ("record", "field", "seen", "", "value", "by", "at peer", "when", "dot")
     show_table(columns, [row for record in found for row in rows(record)])
-    return note(f"{len(found)} records" + (": settle a field with `mesh resolve … --seen …`" if found else ""))
+    return note(counted(len(found), "record") + (": settle a field with `mesh resolve … --seen …`" if found else ""))
 
 
 async def resolve(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from mesh.cli.options import DEFAULT, Common
-from mesh.cli.output import note, show_json, show_table, show_text
+from mesh.cli.output import counted, note, show_json, show_table, show_text
 from mesh.cli.records import moment
 
 if TYPE_CHECKING:
@@ -61,7 +61,9 @@ async def end(
         if not yes:
             if common.json:
                 show_json(found)
-            note(f"{found.batches} batches and {found.records} records would be taken back; give --yes to do it")
+            note(
+                f"{counted(found.batches, 'batch')} and {counted(found.records, 'record')} would be taken back; give --yes to do it"
+            )
             return NOT_DONE
         signed = [_signed(target, admin, reason, common.signer()) for target in found.targets]
         ended = await client.add_ends(signed)
@@ -69,7 +71,8 @@ async def end(
         show_json(ended)
     writers = sum(bool(target.writer) for target in found.targets)
     barred = [target.peer for target in found.targets if target.node]
-    note(f"{found.batches} batches of {writers} writers are taken back; every peer does the same when it hears of it")
+    taken = f"{counted(found.batches, 'batch')} of {counted(writers, 'writer')}"
+    note(f"taken back: {taken}; every peer does the same when it hears of it")
     if barred:
         note(
             f"{', '.join(barred)} is let in nowhere any more; to trust that machine again, let it join in a fresh folder"

@@ -6,7 +6,7 @@ Invariant: a reason is printed as the ledger gave it.
 from typing import TYPE_CHECKING, Literal
 
 from mesh.cli.options import DEFAULT, Common
-from mesh.cli.output import note, show_json, show_table
+from mesh.cli.output import counted, note, show_json, show_table
 from mesh.cli.records import moment
 
 if TYPE_CHECKING:
@@ -33,7 +33,9 @@ async def held(action: Literal["list", "retry"] = "list", writer: str = "", *, c
     if found.items:
         columns = ("writer", "node", "batches", "size", "since", "by", "reason", "may have it")
         show_table(columns, [_held(row) for row in found.items])
-    note(f"{found.batches} batches are held, of at most {found.batches_max} ({found.per_writer_max} of one writer)")
+    note(
+        f"held: {counted(found.batches, 'batch')}, of at most {found.batches_max} ({found.per_writer_max} of one writer)"
+    )
     return note(f"they take {size(found.bytes)}, of at most {size(found.bytes_max)}")
 
 
@@ -46,7 +48,7 @@ async def void(*, common: Common = DEFAULT) -> None:
     if found:
         columns = ("writer", "number", "node", "when", "by", "rule", "reason given", "records")
         show_table(columns, [_void(row) for row in found])
-    return note(f"{len(found)} batches are void")
+    return note(f"void: {counted(len(found), 'batch')}")
 
 
 def size(count: int) -> str:

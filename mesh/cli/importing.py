@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mesh.cli.options import DEFAULT, Common
-from mesh.cli.output import note, show_json, show_text
+from mesh.cli.output import counted, note, show_json, show_text
 from mesh.client.bulk import new_intent
 from mesh.errors import UsageError
 
@@ -118,7 +118,7 @@ def _report(plan: "Plan", sent: int, as_json: bool) -> None:
         irregular = [msgspec.to_builtins(irregularity) for irregularity in plan.irregularities]
         show_json({"records": len(plan.changes), "batches": sent, "irregularities": irregular})
     else:
-        show_text(f"stored {len(plan.changes)} records in {sent} batches")
+        show_text(f"stored {counted(len(plan.changes), 'record')} in {counted(sent, 'batch')}")
 
 
 def bounded(changes: list["Change"]) -> Iterator[list[Op]]:

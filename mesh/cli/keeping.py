@@ -13,7 +13,7 @@ import trio
 from cyclopts import Parameter
 
 from mesh.cli.options import DEFAULT, Common
-from mesh.cli.output import note, show_json, show_table, show_text
+from mesh.cli.output import counted, note, show_json, show_table, show_text
 
 if TYPE_CHECKING:
     from mesh.crdt.verify import Progress, Report
@@ -69,9 +69,8 @@ def backup(folder: Path, target: Path, *, json_: Json = False) -> None:
     if json_:
         show_json({"target": str(target), "backup": card})
         return
-    show_text(
-        f"{target} holds {card.batches} batches of {card.writers} writers, verified; fingerprint {card.fingerprint}"
-    )
+    held = f"{counted(card.batches, 'batch')} of {counted(card.writers, 'writer')}"
+    show_text(f"{target} holds {held}, verified; fingerprint {card.fingerprint}")
 
 
 def recover(
@@ -133,7 +132,7 @@ def _show_prospect(compared: "Prospect") -> None:
         if len(records) > SHOWN_MAX:
             show_text(f"and {len(records) - SHOWN_MAX} more records {words}")
     show_text(
-        f"{compared.peer} has {compared.lacking} batches that the backup lacks, {compared.own} of them this node's own; "
+        f"{compared.peer} has {counted(compared.lacking, 'batch')} that the backup lacks, {compared.own} of them this node's own; "
         f"they come back when it runs. The backup has {compared.ahead} that {compared.peer} lacks"
     )
 
@@ -141,7 +140,7 @@ def _show_prospect(compared: "Prospect") -> None:
 def _show_report(report: "Report") -> None:
     for difference in report.differences[:SHOWN_MAX]:
         show_text(str(difference))
-    size = f"{report.batches} batches of {report.writers} writers, {report.cells} cells"
+    size = f"{counted(report.batches, 'batch')} of {counted(report.writers, 'writer')}, {counted(report.cells, 'cell')}"
     if report.is_whole:
         show_text(f"whole: {size}; fingerprint {report.fingerprint}")
         return

@@ -79,6 +79,12 @@ def _cell(text: str) -> str:
     return f"[{style}]{escape(text)}[/]" if style else escape(text)
 
 
+def counted(number: int, noun: str) -> str:
+    """So many of them, in English: 1 batch, 2 batches."""
+    ending = "" if number == 1 else "es" if noun.endswith("ch") else "s"
+    return f"{number:,} {noun}{ending}"
+
+
 def compact(value: object, characters_max: int = 100) -> str:
     """A value as JSON on one line, cut to a length."""
     text = msgspec.json.encode(value).decode()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from mesh.cli.options import DEFAULT, Common
-from mesh.cli.output import compact, note, show_json, show_table, show_text
+from mesh.cli.output import compact, counted, note, show_json, show_table, show_text
 from mesh.cli.records import Reason, moment, tell
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ async def diff(collection: str, key: str, a: str, b: str = NOW, *, common: Commo
         show_text(difference(field), STYLES.get(field.kind, ""))
     note(f"a: {_standing(found.a)}")
     note(f"b: {_standing(found.b)}")
-    return note(f"{len(found.fields)} fields differ")
+    return note(f"{counted(len(found.fields), 'field')} changed")
 
 
 async def revert(

@@ -12,7 +12,7 @@ import msgspec
 from cyclopts import Parameter
 
 from mesh.cli.options import DEFAULT, Common
-from mesh.cli.output import compact, note, show_json, show_table, show_text
+from mesh.cli.output import compact, counted, note, show_json, show_table, show_text
 from mesh.errors import UsageError
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ async def list_(
     if common.json:
         return show_json(records)
     show_table(("key", "changed", "by", "conflicts", "value"), [_row(record) for record in records])
-    return note(f"{len(records)} records")
+    return note(counted(len(records), "record"))
 
 
 def read_value(given: str) -> dict[str, object]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from mesh.cli.options import Common
-from mesh.cli.output import compact, complain, note, show_json, show_table
+from mesh.cli.output import compact, complain, counted, note, show_json, show_table
 from mesh.cli.past import NOW, read_moment
 from mesh.cli.records import Reason, moment
 from mesh.errors import StorageError
@@ -83,7 +83,8 @@ async def undo(
         show_table(columns, [_kept(row) for row in found.kept_items], title="Kept")
     would = "would change" if preview else "to change"
     note(
-        f"{found.changes} fields of {found.records} records {would}, {found.kept} kept; {len(found.batches)} batches made"
+        f"{counted(found.changes, 'field')} of {counted(found.records, 'record')} {would}, {found.kept} kept; "
+        f"{counted(len(found.batches), 'batch')} made"
     )
     note(f"intent: {found.intent}; window: {found.since:.3f} to {found.until:.3f}")
     if found.fault:

@@ -84,11 +84,11 @@ async def test_many_records_are_previewed_patched_resumed_and_buried(
         out, _ = await mesh(*change, "--dry-run")
         assert ("patch unit A/1" in out, "2 to change" in out) == (True, True)
         out, said = await mesh(*change, "--intent", "stop-all")
-        assert ("2 changed in 1 batches" in out, "all of them together are not" in said) == (True, True)
+        assert ("2 changed in 1 batch" in out, "all of them together are not" in said) == (True, True)
         await mesh("patch", "unit", "A/1", '{"desired": "START"}')
         report = json.loads((await mesh(*change, "--intent", "stop-all", "--json"))[0])
         assert (report["changed"], report["done"]) == (0, 2)
-        assert "1 batches, 2 records" in (await mesh("intent", "stop-all"))[1]
+        assert "1 batch, 2 records" in (await mesh("intent", "stop-all"))[1]
         rows = json.loads((await mesh("list", "unit", "--json"))[0])
         assert [row["value"]["desired"] for row in rows] == ["START", "STOP", "START"]
         version = rows[2]["version"]

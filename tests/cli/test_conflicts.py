@@ -52,7 +52,7 @@ async def test_conflicts_are_listed_and_settled(tmp_path: Path, capsys: pytest.C
         assert json.loads((await mesh("get", "variable", "x"))[0]) == {"value": 1}
         assert "stored" in (await mesh("resolve", "variable", "y", "value", "--value", "-4", "--seen", seen[1]))[0]
         assert json.loads((await mesh("get", "variable", "y"))[0]) == {"value": -4}
-        assert "1 records" in (await mesh("conflicts"))[1]
+        assert "1 record" in (await mesh("conflicts"))[1]
         _, said = await mesh(*x, "--take", dot, "--seen", seen[0], code=1)
         assert "not in conflict" in said
 

@@ -35,7 +35,7 @@ async def test_what_a_node_wrote_is_taken_back_everywhere(tmp_path: Path, capsys
         assert ada.health().fingerprint != kept
         assert "applied" in (await mesh("receipt", str(receipt.dot)))[0]
         _, said = await mesh(*order, "--yes")
-        assert ("2 batches of 1 writers are taken back" in said, "bob is let in nowhere any more" in said) == (
+        assert ("taken back: 2 batches of 1 writer;" in said, "bob is let in nowhere any more" in said) == (
             True,
             True,
         )
@@ -63,7 +63,7 @@ async def test_a_part_of_a_chain_is_named_by_its_number(tmp_path: Path, capsys: 
             await put(ada, "x", value)
         writer = ada.loop.peer.ledger.writer.hex()
         order = ("end", writer[:8], "--reason", "a test", "--mesh", str(tmp_path / "mesh"))
-        assert "1 batches and 1 records" in (await mesh(*order, "--after", "2", code=1))[1]
+        assert "1 batch and 1 record " in (await mesh(*order, "--after", "2", code=1))[1]
         assert "0 batches" in (await mesh(*order, "--after", "7", code=1))[1]
         await mesh(*order, "--after", "2", "--yes")
         shown = json.loads((await mesh("get", "variable", "x", "--json"))[0])

@@ -27,13 +27,13 @@ async def test_held_and_void(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     record = RecordId("unit", "A")
     async with running(tmp_path, "ada") as (ada,), attended(ada):
         mesh = Shell(ada.url, capsys).run
-        assert "0 batches are held" in (await mesh("held"))[1]
+        assert "held: 0 batches," in (await mesh("held"))[1]
         await eve.tell(ada, eve.next(change(record, "f", 1)), eve.next(change(record, "f", 2), stamp=1))
         table, said = await mesh("void")
-        assert ("its stamp is not above" in table, said) == (True, "1 batches are void\n")
+        assert ("its stamp is not above" in table, said) == (True, "void: 1 batch\n")
         await eve.tell(ada, eve.next(semantics=SEMANTICS + 1))
         table, said = await mesh("held")
-        assert ("upgrade this peer" in table, "1 batches are held" in said, "of at most 256 MiB" in said) == (True,) * 3
+        assert ("upgrade this peer" in table, "held: 1 batch," in said, "of at most 256 MiB" in said) == (True,) * 3
         assert json.loads((await mesh("held", "retry", eve.writer.hex()[:6], "--json"))[0])["batches"] == 1
         _, said = await mesh("held", "retry", "zz", code=1)
         assert "no writer" in said

@@ -38,7 +38,7 @@ async def test_verify_backup_and_recover(tmp_path: Path, capsys: pytest.CaptureF
     assert outcome(["recover", target, folder]) == 0
     assert "ledger.replaced-1" in capsys.readouterr().out
     assert outcome(["verify", folder]) == 0
-    assert "whole: 1 batches" in capsys.readouterr().out
+    assert "whole: 1 batch of" in capsys.readouterr().out
 
 
 async def test_a_preview_says_what_a_living_peer_has_beyond_the_backup_and_all_of_it_comes_back(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mesh.cli.output import compact, complain, show_json, show_line, show_table, show_text
+from mesh.cli.output import compact, complain, counted, show_json, show_line, show_table, show_text
 from mesh.errors import UsageError
 
 Captured = pytest.CaptureFixture[str]
@@ -40,6 +40,10 @@ def test_results_go_to_stdout_as_they_are(capsys: Captured) -> None:
     assert said.err == ""
     assert said.out.startswith('{\n  "a": "[b]"\n}\n[1]\n[red]not markup[/red]\n')
     assert "a" * 200 + "  [b]" in said.out
+
+
+def test_one_is_no_plural() -> None:
+    assert [counted(number, "batch") for number in (0, 1, 1_000)] == ["0 batches", "1 batch", "1,000 batches"]
 
 
 def test_a_long_value_is_cut() -> None:

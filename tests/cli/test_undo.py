@@ -19,7 +19,7 @@ async def test_an_undo_is_previewed_and_done(tmp_path: Path, capsys: pytest.Capt
         await mesh("patch", "unit", "A", '{"description": "y"}', "--author", "eva")
         asked = ("undo", "--author", "eva", "--from", "2020-01-01", "--as", "kim")
         table, said = await mesh(*asked, "--preview")
-        assert ('"y"' in table, '"x"' in table, "1 fields of 1 records would change" in said) == (True, True, True)
+        assert ('"y"' in table, '"x"' in table, "1 field of 1 record would change" in said) == (True, True, True)
         kept, said = await mesh("undo", "--author", "tom", "--from", "2020-01-01", "--preview")
         assert ("Kept" in kept, "eva" in kept, "0 fields" in said) == (True, True, True)
         done = json.loads((await mesh(*asked, "--json", "-m", "by mistake"))[0])
