@@ -84,10 +84,18 @@ def test_a_verdict_about_the_afflicted_is_nobodys_mistake() -> None:
     assert report.metrics.false_downs == report.metrics.false_downs_at_healthy == 0
 
 
+DEAF = {"kind": "loss", "at_s": 30, "nodes": [1], "direction": "in", "lasts_s": 25}
+
+
 def test_a_healthy_member_that_is_held_down_by_an_afflicted_one_counts_there() -> None:
-    faults = [{"kind": "loss", "at_s": 30, "nodes": [1], "direction": "in", "lasts_s": 25}]
-    report = run(scenario(seconds=90, faults=faults), 1)
+    """Plain SWIM's member believes its own ears."""
+    report = run(scenario(seconds=90, faults=[DEAF], gossip={"profile": "swim"}), 1)
     assert report.metrics.false_downs > 0
+
+
+def test_a_deaf_member_of_the_mesh_holds_nobody_down() -> None:
+    report = run(scenario(seconds=90, faults=[DEAF]), 1)
+    assert report.metrics.false_downs == 0
 
 
 def test_a_machine_is_in_one_standstill_at_a_time() -> None:
