@@ -14,7 +14,7 @@ from mesh.cli.output import counted, note, show_json, show_table, show_text
 from mesh.cli.records import moment
 
 if TYPE_CHECKING:
-    from mesh.client.fork_answers import EndTarget
+    from mesh.client.fork_answers import EndPreview, EndTarget
     from mesh.runtime.identity import Admin
 
 NOT_DONE = 1
@@ -54,10 +54,7 @@ async def end(
     async with common.client() as client:
         found = await client.preview_end(whose, number=after, branch=branch)
         if not common.json:
-            columns = ("writer", "node", "stays up to", "batches", "records")
-            rows = [(_what(t.writer), t.peer, str(t.number), str(t.batches), str(t.records)) for t in found.targets]
-            show_table(columns, rows)
-            show_text("\n".join(found.items))
+            _show_targets(found)
         if not yes:
             if common.json:
                 show_json(found)
@@ -78,6 +75,13 @@ async def end(
             f"{', '.join(barred)} is let in nowhere any more; to trust that machine again, let it join in a fresh folder"
         )
     return 0
+
+
+def _show_targets(found: "EndPreview") -> None:
+    columns = ("writer", "node", "stays up to", "batches", "records")
+    rows = [(_what(t.writer), t.peer, str(t.number), str(t.batches), str(t.records)) for t in found.targets]
+    show_table(columns, rows)
+    show_text("\n".join(found.items))
 
 
 def _what(writer: str) -> str:

@@ -15,7 +15,7 @@ from mesh.cli.records import Reason, moment
 from mesh.errors import StorageError
 
 if TYPE_CHECKING:
-    from mesh.client.answers import KeptLine, Piece, UndoLine
+    from mesh.client.answers import KeptLine, Piece, Undo, UndoLine
 
 BROKEN_OFF = 1
 SHOWN_MAX = 1_000
@@ -75,6 +75,10 @@ async def undo(
     if common.json:
         show_json(found)
         return BROKEN_OFF if found.fault else 0
+    return _tell(found, preview)
+
+
+def _tell(found: "Undo", preview: bool) -> int:
     if found.items:
         columns = ("record", "field", "taken back", "written", "comes back", "by")
         show_table(columns, [_row(row) for row in found.items])
