@@ -9,8 +9,10 @@ from hashlib import blake2b
 import msgspec
 from msgspec import Struct
 
+from mesh.crdt.batch import decode_batch, hash_content
 from mesh.crdt.branches import holds
 from mesh.crdt.fingerprint import read_fingerprint
+from mesh.crdt.refold import VOID
 from mesh.crdt.replica import MemoryReplica, Table
 from mesh.peer import Peer
 from sim.journal import Journal
@@ -87,7 +89,8 @@ def deep_differences(nodes: Sequence[Node], journal: Journal) -> list[str]:
     """What digests could hide, of nodes that have converged: rows that differ, and cells that their log does not give."""
     up = [node for node in nodes if node.up]
     views = {node.name: _digest_of(node.disk.replica, Table.CELLS) for node in up}
-    held = {"views": views, "boards": {node.name: _boards_of(node) for node in up}}
+    voids = {node.name: _voids_of(node.disk.replica) for node in up}
+    held = {"views": views, "void batches": voids, "boards": {node.name: _boards_of(node) for node in up}}
     found = [
         f"{what} differ under equal digests: {said}" for what, view in held.items() if (said := _tell_groups(view))
     ]
@@ -103,6 +106,13 @@ def _digest_of(replica: MemoryReplica, table: Table) -> str:
     for key, row in replica.scan(table):
         digest.update(len(key).to_bytes(2, "big") + key + len(row).to_bytes(4, "big") + row)
     return digest.hexdigest()
+
+
+def _voids_of(replica: MemoryReplica) -> str:
+    """Which batches are void, whatever lines they are in: a fate follows from the batches, so it is the same everywhere."""
+    keys = [key for key, fate in replica.scan(Table.FATES) if fate.startswith(VOID)]
+    hashes = sorted(hash_content(decode_batch(row).content) for key in keys if (row := replica.get(Table.BATCHES, key)))
+    return blake2b(b"".join(hashes), digest_size=16).hexdigest()
 
 
 def _boards_of(node: Node) -> str:

@@ -6,6 +6,7 @@ Invariant: an effect is a value; the order of the effects of one call carries no
 from msgspec import Struct
 
 from mesh.crdt.batch import OpenBatch
+from mesh.crdt.damage import Damaged
 from mesh.crdt.ends import SignedEnd
 from mesh.crdt.replica import Write, Writes
 from mesh.errors import MeshError
@@ -75,4 +76,4 @@ class Emit(Struct, frozen=True):
     about: dict[str, Fact]
 
 
-LedgerEffect = Store | Visible | Stocked | Ended | Composed | NotComposed | Gap | Emit
+LedgerEffect = Store | Visible | Stocked | Ended | Composed | NotComposed | Gap | Damaged | Emit

@@ -35,9 +35,10 @@ from mesh.crdt.looking import Sight
 from mesh.crdt.overlay import Overlay
 from mesh.crdt.pending import Asked, Pending, told
 from mesh.crdt.quota import LIMITS, Quota
-from mesh.crdt.refusals import is_ended, not_applied, refuse_ended, refuse_held_chain
+from mesh.crdt.refusals import is_ended, not_applied, refuse_ended, refuse_held_chain, refuse_strays
 from mesh.crdt.replica import Reader, Replica, Table
 from mesh.crdt.scribe import Scribe
+from mesh.crdt.strays import stray_cells
 from mesh.crdt.together import beginnings, joined
 from mesh.crdt.waiting import note_waits
 from mesh.errors import MalformedMessage, StorageError, UsageError
@@ -221,6 +222,9 @@ class Ledger:
             refuse_ended(self._working, self._node, self.writer)
             changes = changes_of(reader, compose.edits)
             check_size(changes, compose.about, compose.author)
+            strays = stray_cells(reader, Tree(reader, self._working), changes)
+        if strays:
+            return refuse_strays(strays, asked)
         with self._folding(now) as fold:
             self._scribe.open_chain(fold, self._working)
             for opened in self._scribe.sign_all(changes, compose, self._working, now):

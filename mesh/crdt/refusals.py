@@ -3,12 +3,15 @@
 Invariant: a write is answered as stored only if the peer that made it shows it; whoever hears one of these errors changed nothing.
 """
 
+from mesh.crdt.damage import Damaged
+from mesh.crdt.effects import LedgerEffect, NotComposed
 from mesh.crdt.ends import End
 from mesh.crdt.fates import Held, Void
 from mesh.crdt.keys import batch_key
 from mesh.crdt.lines import Context, Line
+from mesh.crdt.pending import Asked
 from mesh.crdt.replica import Reader, Table
-from mesh.errors import Refused
+from mesh.errors import DamagedRow, Refused
 from mesh.ids import NO_BATCH, NodeId, WriterId
 
 
@@ -53,3 +56,9 @@ def not_applied(verdict: Void | Held) -> Refused:
         rule="a write is shown where it is made",
         todo="write at another peer, and report this one",
     )
+
+
+def refuse_strays(cells: list[bytes], asked: tuple[Asked, ...]) -> list[LedgerEffect]:
+    """A write over cells that hold changes of others would be void at every other peer; they are made again from the log first."""
+    error = DamagedRow(Table.CELLS, cells[0], "it holds a change of another field")
+    return [*(NotComposed(request, error) for request, _ in asked), *(Damaged(Table.CELLS, key) for key in cells)]

@@ -102,3 +102,15 @@ def test_rows_that_differ_under_equal_digests_are_found(quiet: Listening) -> Non
     assert found[0].startswith("views differ under equal digests: ")
     assert found[0].endswith(" at n0001")
     assert any(said.startswith("n0001: ") and "which nothing in its log replaces" in said for said in found)
+
+
+def test_a_batch_that_is_void_at_one_peer_alone_is_found(quiet: Listening) -> None:
+    _, head = quiet.mesh.metrics.journal.acknowledged()[0]
+    fate = Write(Table.FATES, batch_key(head.writer, head.number), b"void: so it says")
+    quiet.nodes[1].disk.replica.write([fate])
+    found = deep_differences(quiet.nodes, quiet.mesh.metrics.journal)
+    assert any(said.startswith("void batches differ under equal digests: ") for said in found)
+    for node in quiet.nodes:
+        node.disk.replica.write([fate])
+    found = deep_differences(quiet.nodes, quiet.mesh.metrics.journal)
+    assert not any(said.startswith("void batches") for said in found)

@@ -3,6 +3,7 @@
 from mesh.crdt.fingerprint import read_fingerprint
 from mesh.crdt.verify import verify_replica
 from sim.breakage import Crash, Heal, LyingDisk, Partition, Restart
+from sim.checks import deep_differences, differences
 from sim.node import MESH
 from sim.trust import CheapTrust
 from tests.sim.mesh import Listening, scenario
@@ -64,6 +65,18 @@ def test_a_rotten_disk_is_noticed_and_mended() -> None:
     assert len({read_fingerprint(node.disk.replica) for node in listening.nodes}) == 1
     trust = CheapTrust("x")
     assert all(verify_replica(node.disk.replica, MESH, trust).is_whole for node in listening.nodes)
+
+
+def test_a_write_over_a_rotten_cell_is_refused_and_nobody_shows_what_others_hold_void() -> None:
+    """Two cells that everybody writes to, so that a cell is written over before anybody can have noticed."""
+    rot = [{"kind": "bit-rot", "at_s": at_s, "count": 2, "restart_after_s": 0.2} for at_s in (12, 18, 24)]
+    listening = Listening(scenario(workload={"writes_per_s": 8.0, "keys": 2}, faults=rot))
+    listening.world.run(45)
+    journal = listening.mesh.metrics.journal
+    assert journal.refused["DamagedRow"] > 0
+    assert journal.graves.broken == []
+    assert differences(listening.nodes) == []
+    assert deep_differences(listening.nodes, journal) == []
 
 
 def test_a_fault_is_a_value() -> None:

@@ -5,16 +5,19 @@ Invariant: cells are spoilt by hand; the peers themselves keep their promise.
 
 import pytest
 
-from mesh.crdt.batch import Kind, OpenBatch, decode_batch, open_batch
+from mesh.crdt.batch import Change, Kind, OpenBatch, decode_batch, open_batch
 from mesh.crdt.cell import Sibling, encode_cell
 from mesh.crdt.keys import cell_key
 from mesh.crdt.replica import MemoryReplica, Table, Write
 from mesh.ids import RecordId
 from sim.graves import Graves
 from sim.node import MESH, Node
+from tests.crdt.site import MESH as OTHER_MESH
+from tests.crdt.site import Pen, put
 from tests.sim.mesh import Listening, scenario
 
 RECORD = RecordId("variable", "SIM/0")
+OTHER = RecordId("variable", "SIM/1")
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +81,46 @@ def test_a_node_that_lost_its_disk_may_show_it_again_until_it_learns_better(busy
     assert len(graves.risen(1, spoilt)) == 1
     graves.forget(1)
     assert graves.risen(1, spoilt) == []
+
+
+def written(*changes: Change) -> list[OpenBatch]:
+    """One writer's batches, one per change; what a change replaces is told by `over` of the batches before."""
+    pen = Pen()
+    return [open_batch(pen.next(change), OTHER_MESH) for change in changes]
+
+
+def showing(batch: OpenBatch, record: RecordId) -> MemoryReplica:
+    """A disk on which a cell of `record` holds the change of a batch."""
+    content = batch.content
+    sibling = Sibling(batch.dot(0), content.stamp, content.author, Kind.PUT, content.changes[0].value)
+    replica = MemoryReplica()
+    replica.write([Write(Table.CELLS, cell_key(record, "value"), encode_cell((sibling,)))])
+    return replica
+
+
+def test_a_change_of_another_cell_is_not_replaced_and_whoever_shows_a_batch_that_names_it_is_blamed() -> None:
+    graves = Graves(every=1)
+    [first] = written(put(RECORD, "value", 1))
+    wrong = open_batch(Pen("b").next(put(OTHER, "value", 2, first.dot(0))), OTHER_MESH)
+    graves.show(0, [first], MemoryReplica(), 1.0)
+    assert graves.broken == []
+    graves.show(0, [wrong], MemoryReplica(), 2.0)
+    [said] = graves.broken
+    assert said.startswith("variable/SIM/1 field 'value': ")
+    assert said.endswith(f"replaces {first.dot(0)}, a change of another cell")
+    assert graves.risen(0, showing(first, RECORD)) == []
+
+
+def test_bit_rot_is_not_blamed_before_it_is_mended_and_a_value_that_comes_back_into_its_own_cell_is() -> None:
+    first, *rest = written(
+        put(RECORD, "value", 1), put(RECORD, "value", 2), put(OTHER, "value", 3), put(RECORD, "x", 4)
+    )
+    graves = Graves(every=1)
+    graves.show(0, [first, *rest], showing(first, OTHER), 1.0)
+    assert graves.broken == []
+    assert len(graves.risen(0, showing(first, OTHER))) == 1  # In the end it has to be mended.
+    graves = Graves(every=1)
+    graves.show(0, [first, *rest], showing(first, RECORD), 1.0)
+    assert graves.broken == [
+        f"at 1.000000 s node 0: variable/SIM/0 field 'value' shows {first.dot(0)}, which was replaced there"
+    ]
