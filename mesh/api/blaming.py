@@ -11,17 +11,15 @@ from mesh.api.provenance import BlameAnswer, BlameRow, RecordBlame, RevokedRow
 from mesh.api.reading import catch_up, position_of
 from mesh.api.revoked import end_said, revoked_changes
 from mesh.api.walking import each
-from mesh.crdt.batch import Kind, OpenBatch, decode_batch, hash_content, reread
-from mesh.crdt.branches import line_of
+from mesh.crdt.batch import Kind
 from mesh.crdt.cell import Sibling
 from mesh.crdt.clock import seconds_of
 from mesh.crdt.history import Made
-from mesh.crdt.keys import batch_key
-from mesh.crdt.replica import Reader, Table
+from mesh.crdt.replica import Reader
 from mesh.crdt.standing import end_of, read_batch
 from mesh.crdt.token import encode_token
 from mesh.crdt.view import read_record, value_of
-from mesh.ids import Dot, RecordId
+from mesh.ids import RecordId
 from mesh.model.naming import check_key
 from mesh.runtime.node import Node
 
@@ -57,7 +55,7 @@ def newest_of(made: Iterable[Made]) -> list[Made]:
 
 
 def _blame_row(node: Node, reader: Reader, field: str, sibling: Sibling, conflict: bool) -> BlameRow:
-    opened = _batch_of(reader, sibling.dot)
+    opened = read_batch(reader, sibling.dot)
     return BlameRow(
         field=field,
         value=value_of(sibling),
@@ -85,11 +83,3 @@ def _revoked_row(node: Node, reader: Reader, one: Made) -> RevokedRow:
         batch=one.batch.hex(),
         end=end_said(end_of(reader, opened)) if opened is not None else None,
     )
-
-
-def _batch_of(reader: Reader, dot: Dot) -> OpenBatch | None:
-    row = reader.get(Table.BATCHES, batch_key(line_of(reader, dot), dot.number))
-    if row is None:
-        return None
-    batch = decode_batch(row)
-    return OpenBatch(batch, hash_content(batch.content), reread(batch))
