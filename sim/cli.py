@@ -1,7 +1,6 @@
 """The command `mesh-sim`.
 
-Invariant: exit status 0 means that every check passed, 1 that one failed, 2 that the command makes no sense; no traceback reaches
-a user.
+Invariant: exit status 0 means that every check passed, 1 that one failed; `endings` names the others.
 """
 
 import sys
@@ -16,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mesh.errors import UsageError
+from sim.endings import status_of
 from sim.experimenting import run_experiment
 from sim.hunting import reproduce_report, shrink_one, soak_swarms
 from sim.library import load, packaged
@@ -172,15 +172,7 @@ def _trace_file(path: Path | None) -> Iterator[TextIO | None]:
 
 def main() -> None:
     """Carry out the command line and end the process."""
-    try:
-        status = app(result_action="return_value")
-    except UsageError as error:
-        todo = f"\n{error.todo[0].upper()}{error.todo[1:]}." if error.todo else ""
-        Console(stderr=True, soft_wrap=True, highlight=False).print(f"mesh-sim: {error}{todo}", markup=False)
-        status = 2
-    except KeyboardInterrupt:
-        status = 130
-    sys.exit(status if isinstance(status, int) else 0)
+    sys.exit(status_of(lambda: app(result_action="return_value")))
 
 
 if __name__ == "__main__":

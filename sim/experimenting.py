@@ -17,11 +17,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from mesh.errors import UsageError
-from sim.experiments.catalogue import NAMES, find_experiment
+from sim.experiments.catalogue import NAMES, edition, find_experiment
 from sim.experiments.plan import Cell, Experiment
 from sim.experiments.results import Finding, Measured, Results
 from sim.experiments.running import Ran, run_cells
 from sim.experiments.shelf import Finished, Shelf, write_whole
+from sim.extras import ACCOUNTS, need
 from sim.provenance import provenance
 
 
@@ -66,13 +67,25 @@ def run_experiment(
         console.print(_listing())
         return 0
     if name is None or out is None:
-        raise UsageError("a name and --out DIR were expected", field="name", todo="`mesh-sim experiment --list`")
+        raise UsageError(
+            "a name and --out DIR were expected", field="name", todo="`mesh-sim experiment --list` lists the names"
+        )
     if min(1 if seeds is None else seeds, 1 if workers is None else workers) < 1:
         raise UsageError("--seeds and --workers: at least 1 was expected", field="seeds", todo="for example --seeds 5")
-    experiment = find_experiment(name)
+    return _measure(name, out, (quick, seeds, only), (workers or os.cpu_count() or 1, dask), console)
+
+
+Wanted = tuple[bool, int | None, tuple[str, ...]]  # Whether a quick version, how many seeds, only which points.
+
+
+def _measure(name: str, out: Path, wanted: Wanted, where: tuple[int, str | None], console: Console) -> int:
+    """Measure what is wanted in so many processes, or on that cluster, and write the account."""
+    experiment, (quick, seeds, only) = find_experiment(name), wanted
     cells = selected(experiment.cells(quick, seeds), only)
-    shelf = Shelf(out, name, provenance())
-    finished, broken = finish(cells, shelf, (name, workers or os.cpu_count() or 1, dask), console)
+    need(ACCOUNTS, "an account of an experiment")
+    shelf = Shelf(out, f"{name} {edition(name)}".rstrip(), provenance())
+    shelf.claim()
+    finished, broken = finish(cells, shelf, (name, *where), console)
     if broken:
         console.print(f"{len(broken)} of {len(cells)} cells BROKE; the others are kept", style="bold red", markup=False)
         return 1
@@ -202,6 +215,7 @@ def _listing() -> Table:
 
 def repeat_experiment(report: Path, raw: bytes, workers: int) -> int:
     """Measure what the account in `raw`, the contents of `report`, tells of once more, and compare byte for byte."""
+    need(ACCOUNTS, "an account of an experiment")
     from sim.experiments.repeating import read_account, repeat
 
     console = Console(soft_wrap=True, highlight=False)

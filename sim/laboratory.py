@@ -14,6 +14,7 @@ from mesh.peer import Peer
 from mesh.records import PutRecord, Submit
 from sim.breakage import Fault
 from sim.checks import differences
+from sim.extras import TABLES, need
 from sim.library import load
 from sim.node import MakePeer, Node
 from sim.report import Report, Stopwatch
@@ -130,6 +131,7 @@ class Mesh:
 
     def events(self) -> "pl.DataFrame":
         """Everything that happened so far, as `sim.frames.events_of` describes it."""
+        need(TABLES, "a table")
         from sim.frames import events_of
 
         if self._lines is None:
@@ -139,24 +141,28 @@ class Mesh:
 
     def writes(self) -> "pl.DataFrame":
         """Every write so far, as `sim.frames.writes_of` describes it."""
+        need(TABLES, "a table")
         from sim.frames import writes_of
 
         return writes_of(self._mesh.metrics.journal)
 
     def delays(self) -> "pl.DataFrame":
         """How long writes took to show at one other peer, as a distribution (value in seconds, share)."""
+        need(TABLES, "a table")
         from sim.frames import cdf
 
         return cdf(self._mesh.metrics.journal.delays_s)
 
     def detections(self) -> "pl.DataFrame":
         """Who noticed which crash, and when, as `sim.frames.detections_of` describes it."""
+        need(TABLES, "a table")
         from sim.frames import detections_of
 
         return detections_of(self._mesh.metrics.crashes)
 
     def traffic(self) -> "pl.DataFrame":
         """What was sent so far, by kind of message."""
+        need(TABLES, "a table")
         from sim.frames import traffic_of
 
         return traffic_of(self._mesh.network.traffic)

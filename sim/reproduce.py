@@ -35,7 +35,7 @@ def read_report(raw: bytes, source: str) -> Report:
         raise UsageError(
             f"{source}: a report was expected: {error}",
             field="report",
-            todo="give what `mesh-sim run … --json` printed",
+            todo="give what `mesh-sim run … --json` printed, or the report.json of an experiment",
         ) from None
     raise UsageError(
         f"{source}: it has schema {schema}, and schema {SCHEMA} was expected",

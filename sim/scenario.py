@@ -3,7 +3,7 @@
 Invariant: a scenario that was read makes sense as a whole; the seed alone is missing to make it one run.
 """
 
-from typing import Annotated
+from typing import Annotated, get_args
 
 import msgspec
 from msgspec import Meta, Struct
@@ -124,11 +124,16 @@ def read_scenario(raw: object, source: str) -> Scenario:
     except msgspec.ValidationError as error:
         text, _, place = str(error).partition(" - at `$")
         where = place.strip("`.") or "the top level"
-        raise UsageError(
-            f"{source}: at {where}: {text}", field=where, todo="compare it with a packaged one: `mesh-sim list`"
-        ) from None
+        raise UsageError(f"{source}: at {where}: {text}", field=where, todo=_what_can_be(where)) from None
     check_scenario(scenario, source)
     return scenario
+
+
+def _what_can_be(where: str) -> str:
+    """Where a reader finds what may stand at a place of a scenario."""
+    if where.startswith("faults") and where.endswith(".kind"):
+        return f"give one of {', '.join(sorted(kind.__struct_config__.tag for kind in get_args(Fault)))}"
+    return "see `mesh-sim schema --markdown`, which lists every field with its unit, or a packaged one: `mesh-sim list`"
 
 
 def check_scenario(scenario: Scenario, source: str) -> None:

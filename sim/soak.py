@@ -5,13 +5,13 @@ finished.
 """
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from itertools import count, takewhile
-from multiprocessing import get_context
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from sim.processes import crew
 from sim.run import run
 from sim.scenario import Scenario
 from sim.shrink import Runner, Shrunk, shrink
@@ -75,7 +75,7 @@ def _alone(seeds: Iterator[int], hunter: Hunter) -> Iterator[Soaked]:
 
 
 def _together(seeds: Iterator[int], jobs: int, hunter: Hunter) -> Iterator[Soaked]:
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+    with crew(jobs) as pool:
         running: set[Future[Soaked]] = {
             pool.submit(hunter.hunt, seed) for _, seed in zip(range(jobs), seeds, strict=False)
         }

@@ -4,10 +4,9 @@ Invariant: the outcome of a seed does not depend on the process that ran it, and
 """
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 
+from sim.processes import crew
 from sim.report import Report
 from sim.run import run
 from sim.scenario import Scenario
@@ -18,5 +17,5 @@ def sweep(scenario: Scenario, seeds: Sequence[int], jobs: int) -> Iterator[Repor
     if jobs <= 1:
         yield from map(partial(run, scenario), seeds)
         return
-    with ProcessPoolExecutor(min(jobs, len(seeds)), mp_context=get_context("spawn")) as pool:
+    with crew(min(jobs, len(seeds))) as pool:
         yield from pool.map(partial(run, scenario), seeds)

@@ -76,6 +76,7 @@ FAULTS = [
     ("syntax", "mesh/a.py", "def f(:\n", "mesh/a.py"),
     ("file-size", "sim/a.py", "x = 1\n" * 401, "sim/a.py"),
     ("function-size", "bench/a.py", "def f():\n" + f"{TEN_LINES}\n" * 5 + "    y = 2\n", "bench/a.py::f"),
+    ("function-size", "mesh/a.py", 'def f():\n    """F.\n' + "    x\n" * 49 + '    """\n', "mesh/a.py::f"),
     (
         "nesting",
         "mesh/a.py",

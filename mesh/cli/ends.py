@@ -66,6 +66,11 @@ async def end(
         ended = await client.add_ends(signed)
     if common.json:
         show_json(ended)
+    _tell_ended(found)
+    return 0
+
+
+def _tell_ended(found: "EndPreview") -> None:
     writers = sum(bool(target.writer) for target in found.targets)
     barred = [target.peer for target in found.targets if target.node]
     taken = f"{counted(found.batches, 'batch')} of {counted(writers, 'writer')}"
@@ -74,7 +79,6 @@ async def end(
         note(
             f"{', '.join(barred)} is let in nowhere any more; to trust that machine again, let it join in a fresh folder"
         )
-    return 0
 
 
 def _show_targets(found: "EndPreview") -> None:

@@ -13,6 +13,7 @@ import msgspec
 import polars as pl
 from msgspec import Struct
 
+from sim.experiments.catalogue import edition
 from sim.experiments.intervals import Interval
 from sim.experiments.plan import Experiment, Point, Value
 from sim.experiments.results import Finding, Measured, Results
@@ -50,7 +51,10 @@ class Data(Struct, frozen=True):
 
 
 class Account(Struct, frozen=True):
-    """`digests` are the SHA-256 of the data files; `real_s` is what all cells together took, on one core each."""
+    """`digests` are the SHA-256 of the data files; `real_s` is what all cells together took, on one core each.
+
+    `edition` is which text an experiment of one's own had.
+    """
 
     schema: int
     kind: Literal["experiment"]
@@ -59,6 +63,7 @@ class Account(Struct, frozen=True):
     digests: dict[str, str]
     provenance: Provenance
     real_s: float
+    edition: str = ""
 
 
 def account_of(
@@ -68,7 +73,7 @@ def account_of(
     data = data_of(name, experiment, quick, measured)
     files = data_files(data)
     digests = {file: sha256(raw).hexdigest() for file, raw in files.items()}
-    return Account(SCHEMA, "experiment", name, data, digests, *made_in), files
+    return Account(SCHEMA, "experiment", name, data, digests, *made_in, edition(name)), files
 
 
 def data_of(name: str, experiment: Experiment, quick: bool, measured: Sequence[Measured]) -> Data:

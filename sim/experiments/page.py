@@ -103,6 +103,7 @@ def _origin(account: Account) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in made.libraries.items())
     facts = {
         "commit": made.commit + (" with changed files" if made.changed else ""),
+        "code": made.code,
         "versions": f"Python {made.python}, {versions}",
         "seeds": f"{seeds[0]} to {seeds[-1]}" if seeds else "none",
         "cells": f"{len(account.data.cells)}, {account.real_s:,.0f} s on one core each",

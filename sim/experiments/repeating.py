@@ -62,4 +62,6 @@ def repeat(account: Account, beside: Path, workers: int, tell: Callable[[Ran], N
     ]
     differing += [f"cell {was.cell.name}" for was, now in zip(account.data.cells, measured, strict=True) if was != now]
     otherwise = tuple(differences_of(account.provenance, again.provenance))
+    if account.edition != again.edition:
+        otherwise += (f"{account.experiment}: {account.edition} then, {again.edition} now",)
     return Repeated(not differing, tuple(differing), otherwise, files)

@@ -4,13 +4,9 @@ Invariant: what a cell gives does not depend on the process that ran it, nor on 
 that it works for.
 """
 
-import os
-import signal
-import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, as_completed
 from functools import cache
-from multiprocessing import active_children, connection, get_context, parent_process
 
 from msgspec import Struct
 
@@ -18,6 +14,7 @@ from mesh.errors import UsageError
 from sim.experiments.catalogue import find_experiment
 from sim.experiments.plan import Cell, Experiment
 from sim.experiments.results import Measured
+from sim.processes import crew
 from sim.provenance import differences_of, provenance
 from sim.report import Stopwatch
 
@@ -61,28 +58,9 @@ def run_cells(experiment: str, cells: Sequence[Cell], workers: int, dask: str | 
 
 
 def _on_cores(experiment: str, cells: Sequence[Cell], workers: int) -> Iterator[Ran]:
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_follow_parent) as pool:
+    with crew(workers) as pool:
         running: list[Future[Ran]] = [pool.submit(run_cell, experiment, cell) for cell in cells]
-        try:
-            yield from (future.result() for future in as_completed(running))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for child in active_children():
-                child.terminate()
-            raise
-
-
-def _follow_parent() -> None:
-    """End when the process that asked for the work does, however it ends; an interrupt from the keyboard is its business."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    assert parent is not None
-    connection.wait([parent.sentinel])
-    os._exit(1)
+        yield from (future.result() for future in as_completed(running))
 
 
 def _on_cluster(experiment: str, cells: Sequence[Cell], address: str) -> Iterator[Ran]:
@@ -112,8 +90,7 @@ def _check_workers(found: object, address: str) -> None:
     """Raise UsageError where a worker runs other code than this process."""
     assert isinstance(found, dict)
     for worker, theirs in found.items():
-        other = differences_of(theirs, provenance()) if theirs != provenance() else []
-        if other:
+        if other := differences_of(theirs, provenance()):
             raise UsageError(
                 f"--dask {address}: the worker {worker} is not as this process is: {'; '.join(other)}",
                 field="dask",

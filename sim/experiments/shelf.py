@@ -13,7 +13,7 @@ from msgspec import Struct
 from mesh.errors import UsageError
 from sim.experiments.plan import Cell, Outcome
 from sim.experiments.results import Measured
-from sim.provenance import Provenance
+from sim.provenance import Provenance, differences_of
 
 CELLS = "cells"
 _encode = msgspec.json.Encoder(order="deterministic").encode
@@ -30,11 +30,17 @@ class Finished(Struct, frozen=True):
 
 
 class Shelf:
-    """The finished cells of one experiment in one folder."""
+    """The finished cells of one experiment in one folder. `experiment`: its name, and its edition where it is somebody's own."""
 
     def __init__(self, folder: Path, experiment: str, provenance: Provenance) -> None:
         self._folder, self._experiment, self._provenance = folder / CELLS, experiment, provenance
         self.stale = 0  # Cells that were found and did not count.
+
+    def claim(self) -> None:
+        """Make the folder, and see that it takes a file. Raises UsageError: nobody wants to hear it after hours of work."""
+        probe = self._folder / f"claimed.{os.getpid()}"
+        write_whole(probe, b"")
+        probe.unlink(missing_ok=True)
 
     def take(self, cells: Sequence[Cell]) -> dict[str, Finished]:
         """Those of `cells` that are finished, by name."""
@@ -49,8 +55,8 @@ class Shelf:
         except (OSError, msgspec.MsgspecError, UnicodeError):
             self.stale += 1
             return None
-        asked = (self._experiment, cell, self._provenance)
-        if (finished.experiment, finished.cell, finished.provenance) == asked:
+        asked = (finished.experiment, finished.cell) == (self._experiment, cell)
+        if asked and not differences_of(finished.provenance, self._provenance):
             return finished
         self.stale += 1
         return None

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from mesh.errors import UsageError
 from sim.experiments.worlds import quiet
+from sim.extras import VECTORS, need
 from sim.library import load
 from sim.scenario import Scenario
 
@@ -48,6 +49,7 @@ def spread_vector(
     changes
         Change a value of the scenario: `network.loss=0.05`. May be given several times.
     """
+    need(VECTORS, "the vectorised model")
     from sim.vector.spread import Outcome, compare, spread  # numba takes a second to be imported.
 
     if nodes < 2 or items < 1 or (exact and nodes > NODES_EXACT_MAX):

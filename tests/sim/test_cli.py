@@ -3,7 +3,13 @@
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
+
+import pytest
+
+from sim.cli import app
+from sim.endings import status_of
 
 SMALL = ["--nodes", "4", "--seconds", "40", "--set", "workload.settle_s=10"]
 LIAR = ["--set", 'faults=[{kind="lying-disk", at_s=10}]']
@@ -35,12 +41,29 @@ def test_a_failing_seed_is_named_with_the_command_that_shows_it_again() -> None:
     assert """--set 'faults=[{kind="lying-disk", at_s=10}]'""" in done.stdout
 
 
-def test_mistakes_are_told_without_a_traceback() -> None:
-    for wrong in (["nowhere"], ["steady", "--set", "nodes=x"], ["steady", "--nodes", "0"], ["steady", "--trace", "/"]):
-        done = mesh_sim("run", *wrong, "--seed", "1")
-        assert done.returncode == 2, wrong
-        assert "Traceback" not in done.stderr
-        assert done.stderr.startswith("mesh-sim: "), done.stderr
+WRONG = [
+    (["nowhere"], "there is no such file"),
+    (["steady", "--set", "nodes=x"], "at nodes: Expected `int`"),
+    (["steady", "--set", "secnds=3"], "unknown field `secnds`"),
+    (["steady", "--set", "faults=[{kind='crsh'}]"], "Give one of bit-rot, churn, churn-trace, clock-jump"),
+    (["steady", "--nodes", "0"], "at nodes"),
+    (["steady", "--trace", "/"], "can't write there"),
+]
+
+
+def test_mistakes_are_told_without_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    for wrong, told in WRONG:
+        arguments = ["run", *wrong, "--seed", "1"]
+        assert status_of(partial(app, arguments, result_action="return_value")) == 2, wrong
+        said = capsys.readouterr().err
+        assert said.startswith("mesh-sim: "), said
+        assert told in said
+        assert "Traceback" not in said
+
+
+def test_the_process_ends_with_the_status() -> None:
+    done = mesh_sim("run", "nowhere", "--seed", "1")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 2)
 
 
 def test_the_packaged_scenarios_are_listed() -> None:

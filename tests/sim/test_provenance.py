@@ -32,6 +32,22 @@ def test_everything_that_is_not_is_named() -> None:
     ]
 
 
+def test_the_same_text_is_the_same_code_whatever_the_commit() -> None:
+    made = provenance()
+    assert len(made.code) == 16
+    assert differences_of(made, replace(made, commit="b" * 40, changed=True)) == []
+    assert differences_of(replace(made, commit=UNKNOWN), replace(made, commit=UNKNOWN)) == []
+
+
+def test_another_text_is_other_code_also_without_a_checkout() -> None:
+    made = replace(THEN, commit=UNKNOWN, code="c" * 16)
+    assert differences_of(made, replace(made, code="d" * 16)) == [
+        f"code: no commit ({'c' * 16}) then, no commit ({'d' * 16}) now"
+    ]
+    [said] = differences_of(replace(THEN, code="c" * 16), replace(THEN, changed=True, code="d" * 16))
+    assert said == f"code: commit {'a' * 40} then, commit {'a' * 40} with changes ({'d' * 16}) now"
+
+
 def test_changed_files_and_unknown_commits_are_no_proof_of_the_same_code() -> None:
     assert differences_of(replace(THEN, changed=True), THEN) == ["files differed from the commit then"]
     [said] = differences_of(THEN, replace(THEN, commit=UNKNOWN))

@@ -43,6 +43,12 @@ def test_it_gives_the_same_files_byte_for_byte(folder: Path) -> None:
     assert {name: (folder / name).read_bytes() for name in found.files} == found.files
 
 
+def test_an_experiment_that_was_edited_since_is_named(folder: Path) -> None:
+    found = repeat(replace(account_in(folder), edition="0" * 16), folder, 1, lambda ran: None)
+    assert found.same
+    assert [line.partition(" then")[0] for line in found.otherwise] == [f"{OWN}: {'0' * 16}"]
+
+
 def test_the_cell_and_the_file_that_differ_are_named(folder: Path) -> None:
     account = account_in(folder)
     first = account.data.cells[0]

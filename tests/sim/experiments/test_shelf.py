@@ -26,7 +26,7 @@ def test_what_was_kept_is_found_again_as_it_was(tmp_path: Path) -> None:
 
 def test_what_other_code_made_or_what_is_torn_does_not_count(tmp_path: Path) -> None:
     Shelf(tmp_path, "own", provenance()).put(MEASURED, 1.5)
-    older = Shelf(tmp_path, "own", replace(provenance(), commit="0" * 40))
+    older = Shelf(tmp_path, "own", replace(provenance(), code="0" * 16))
     assert (older.take([ONE]), older.stale) == ({}, 1)
     other = Shelf(tmp_path, "another", provenance())
     assert (other.take([ONE]), other.stale) == ({}, 1)
@@ -34,6 +34,19 @@ def test_what_other_code_made_or_what_is_torn_does_not_count(tmp_path: Path) -> 
     path.write_bytes(path.read_bytes()[:-9])
     torn = Shelf(tmp_path, "own", provenance())
     assert (torn.take([ONE]), torn.stale) == ({}, 1)
+
+
+def test_another_commit_with_the_same_code_counts(tmp_path: Path) -> None:
+    Shelf(tmp_path, "own", replace(provenance(), commit="0" * 40)).put(MEASURED, 1.5)
+    assert list(Shelf(tmp_path, "own", provenance()).take([ONE])) == [ONE.name]
+
+
+def test_a_folder_that_takes_nothing_is_told_before_the_work(tmp_path: Path) -> None:
+    Shelf(tmp_path / "new", "own", provenance()).claim()
+    assert list((tmp_path / "new" / CELLS).iterdir()) == []
+    (tmp_path / "plain").write_bytes(b"")
+    with pytest.raises(UsageError, match="can't write there"):
+        Shelf(tmp_path / "plain", "own", provenance()).claim()
 
 
 def test_a_file_is_written_whole_and_leaves_nothing_beside_it(tmp_path: Path) -> None:

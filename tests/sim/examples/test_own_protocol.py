@@ -5,7 +5,7 @@ Invariant: the mesh is the example's own, with fewer nodes.
 
 import pytest
 
-from examples.own_protocol import batches_per_write, compare
+from sim.examples.own_protocol import batches_per_write, compare
 from sim.report import Report
 
 NODES = 8

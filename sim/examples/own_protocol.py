@@ -1,6 +1,6 @@
 """Two ways of one's own to spread news, put into the real peer and compared with the mesh's own in the simulator.
 
-    uv run python examples/own_protocol.py
+    python -m sim.examples.own_protocol
 
 Invariant: a strategy is all that differs: the same scenario, the same seed, the same peers around it.
 """
