@@ -56,3 +56,7 @@ class Leave(Struct, frozen=True):
 
 class Tick(Struct, frozen=True):
     """A deadline has passed."""
+
+
+class Lapse(Struct, frozen=True):
+    """The time of a suspicion is over, in a program whose clocks go on while all that sends or receives stands still."""

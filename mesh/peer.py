@@ -21,7 +21,7 @@ from mesh.crdt.replica import Replica, Table
 from mesh.crdt.scrub import Due, Scrub
 from mesh.effects import OUTWARD, Effect, Emit, Store, StoreLazily
 from mesh.errors import MalformedMessage, StorageError
-from mesh.events import Connected, DialFailed, Disconnected, Leave, Publish, Received, Tick
+from mesh.events import Connected, DialFailed, Disconnected, Lapse, Leave, Publish, Received, Tick
 from mesh.gossip.dissemination import Dissemination, MakeDissemination
 from mesh.gossip.ends import EndSharing
 from mesh.gossip.gate import Barred, Gate
@@ -92,6 +92,7 @@ Event = (
     | Known
     | Leave
     | Damaged
+    | Lapse
     | Tick
 )
 _Said = Effect | LedgerEffect | Fresh | Forgotten | Barred | OwnHead | Damaged | Mend | Suspect
@@ -191,8 +192,7 @@ class Peer:
         aside = self._aside.handle(event, now)
         if aside is not None:
             return aside
-        effects: list[Effect] = []
-        work: list[_Said] = []
+        effects, work = list[Effect](), list[_Said]()
         try:
             self._react(event, now, work)
         except (MalformedMessage, StorageError) as error:
@@ -239,7 +239,7 @@ class Peer:
                 self._spoken |= REDIAL | MEMBERSHIP
                 work += self._redial.handle(event, now)
                 work += self._membership.handle(event, now)
-            case Leave():
+            case Leave() | Lapse():
                 self._spoken |= MEMBERSHIP
                 work += self._membership.handle(event, now)
             case Known():

@@ -12,7 +12,7 @@ from sim.breakage import FullDisk, Loss, Slow, SlowDisk, Throttle
 from sim.laws import Draw, draws
 from sim.losses import Rule
 from sim.node import Node, Surroundings
-from sim.slowness import Crawl, Standstill
+from sim.slowness import Blocked, Crawl, Standstill
 
 Affliction = Loss | Slow | Throttle | FullDisk | SlowDisk
 
@@ -85,7 +85,8 @@ class Afflictions:
         world = self._around.world
         if world.now >= work.until or work.node.hindered:
             return
-        standstill = Standstill(work.fault.mode == "freeze")
+        mode = work.fault.mode
+        standstill = Blocked(world, work.node) if mode == "block" else Standstill(mode == "freeze")
         work.node.hinder(standstill)
         opens = min(work.until, world.now + work.blocked())
         world.at(opens, self._open, (work, standstill))

@@ -148,13 +148,14 @@ class ResetStreams(Hitting, frozen=True, forbid_unknown_fields=True, tag="reset-
 class Slow(Hitting, frozen=True, forbid_unknown_fields=True, tag="slow", kw_only=True):
     """Machines stand still and go on, again and again, for `lasts_s` (Lifeguard §5.1's block D, run I).
 
-    `gate`: before each send and after each receive, while timers go on. `freeze`: the whole process, as by SIGSTOP. A
-    machine that is slow already is left as it is.
+    `gate`: before each send and after each receive, while timers go on. `freeze`: the whole process, as by SIGSTOP. `block`:
+    each thread that sends or receives, while clocks of suspicions go on, as memberlist's. A machine that is slow already is
+    left as it is.
     """
 
     blocked: Annotated[Law, Meta(description="How long a machine stands still.")]
     running: Annotated[Law | None, Meta(description="How long it runs in between; None: it stands still once.")] = None
-    mode: Annotated[Literal["gate", "freeze"], Meta(description="What stands still.")] = "gate"
+    mode: Annotated[Literal["gate", "freeze", "block"], Meta(description="What stands still.")] = "gate"
     lasts_s: Lasts = 60.0
     stagger_s: Annotated[Seconds, Meta(description="Each begins up to so much later, by lot; 0: all together.")] = 0.0
 

@@ -267,6 +267,11 @@ class Node:
         else:
             self._sleep()
 
+    @property
+    def lapses_at(self) -> float:
+        """The moment at which the time of a suspicion that the peer holds is over next."""
+        return self.clock.when(self.peer.prober.lapses_at) if self.peer is not None else inf
+
     def let_go(self, effect: Outgoing) -> None:
         """Carry out an effect on the network that had to wait."""
         self._send_off(effect)

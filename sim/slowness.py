@@ -6,9 +6,12 @@ order.
 
 from collections import deque
 from collections.abc import Callable
+from math import inf
 from typing import Protocol
 
 from mesh.effects import Dial, Send, Stream
+from mesh.events import Lapse
+from mesh.messages import Ping, PingRequest
 from mesh.peer import Event
 from sim.parcel import Parcel
 from sim.world import World
@@ -31,6 +34,11 @@ class Input(Protocol):
 
     def rest(self) -> None:
         """See to it that the peer is woken at its deadline."""
+
+    @property
+    def lapses_at(self) -> float:
+        """The moment at which the time of a suspicion that the peer holds is over next."""
+        ...
 
 
 class Hindrance(Protocol):
@@ -106,6 +114,45 @@ class Standstill:
             if machine.life == life:
                 machine.take(thing)
         machine.rest()
+
+
+class Blocked(Standstill):
+    """A program of threads, of which each stands still before it sends and after it received (Lifeguard §5.1, memberlist).
+
+    So a probe is begun, waits with its ping, and fails as soon as the ping may leave; no other is begun until then. Clocks of
+    suspicions are threads that send nothing: they end them meanwhile.
+    """
+
+    __slots__ = ("_is_open", "_life", "_machine", "_probes", "_world")
+
+    def __init__(self, world: World, machine: Input) -> None:
+        super().__init__(freezes=True)
+        self._world, self._machine, self._life = world, machine, machine.life
+        self._is_open = self._probes = False
+
+    def keeps(self, effect: Outgoing) -> bool:
+        if not self._probes and isinstance(effect, Send) and isinstance(effect.message, (Ping, PingRequest)):
+            self._probes = True
+            self._wait()
+        return super().keeps(effect)
+
+    def holds_tick(self) -> bool:
+        return self._probes
+
+    def _wait(self) -> None:
+        at = self._machine.lapses_at
+        if at < inf:
+            self._world.at(at, self._lapse, at)
+
+    def _lapse(self, _: float) -> None:
+        if not self._is_open and self._machine.life == self._life:
+            self._machine.take(Lapse())
+            self._wait()
+
+    def open(self, machine: Input, ticks_first: bool) -> None:
+        """Let the threads go on. Each finds that its time is over before it sees what came meanwhile."""
+        self._is_open = True
+        super().open(machine, ticks_first=True)
 
 
 class Crawl:

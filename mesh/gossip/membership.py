@@ -14,7 +14,7 @@ from mesh.crdt.keys import BOOT
 from mesh.crdt.replica import Table, Write
 from mesh.effects import Dial, Emit, GossipEffect, Send, StoreLazily, Stream
 from mesh.errors import MalformedMessage
-from mesh.events import Connected, DialFailed, Disconnected, Leave, Received, Tick
+from mesh.events import Connected, DialFailed, Disconnected, Lapse, Leave, Received, Tick
 from mesh.gossip.comparing import BULK, Comparing
 from mesh.gossip.gate import Barred
 from mesh.gossip.news import NewsQueue
@@ -49,7 +49,7 @@ def boot_write(boot: Boot) -> Write:
     return Write(Table.META, BOOT, msgspec.msgpack.encode(boot))
 
 
-MembershipEvent = Received | Connected | Disconnected | DialFailed | Forgotten | Barred | Leave | Tick
+MembershipEvent = Received | Connected | Disconnected | DialFailed | Forgotten | Barred | Leave | Lapse | Tick
 
 
 class Membership:
@@ -91,6 +91,8 @@ class Membership:
                 return self._follow(self.roster.outrank(boot, now), now)
             case Leave():
                 return self._on_leave(now)
+            case Lapse():
+                return [effect for step in self.prober.lapse(now) for effect in self._do(step, now)]
             case Tick():
                 return self._on_tick(now)
 

@@ -117,6 +117,11 @@ class Prober:
             moment = min(moment, errand.ends_at)
         return moment
 
+    @property
+    def lapses_at(self) -> float:
+        """When the time of a suspicion is over next."""
+        return self._suspicions.deadline()
+
     def hurry(self, node: NodeId) -> None:
         """Probe this member next: its stream broke."""
         if node not in self._urgent and self._roster.takes_part(node):
@@ -194,7 +199,7 @@ class Prober:
     def tick(self, now: float) -> list[Step]:
         """Everything that is due."""
         self._notice_stall(now)
-        steps: list[Step] = [*self._lapsed(now), *self._end_errands(now)]
+        steps: list[Step] = [*self.lapse(now), *self._end_errands(now)]
         for relay in self._relays.silent(now):
             steps.append(NoAnswer(relay.target, relay.probe, relay.requester))
         probing = self._probing
@@ -223,7 +228,8 @@ class Prober:
             )
         self._probing = None
 
-    def _lapsed(self, now: float) -> list[Step]:
+    def lapse(self, now: float) -> list[Step]:
+        """Of all that may be due only the suspicions whose time is over."""
         steps: list[Step] = []
         for node, clock in self._suspicions.due(now):
             if self._cut_off(now):

@@ -243,3 +243,15 @@ def test_relays_are_bounded_and_forgotten() -> None:
     assert found[RELAYS_MAX:] == [None] * 3
     core.check()
     assert core.relay(node("bob"), 0, node("cyd"), 1.0 + CONFIG.probe_interval_s) is not None
+
+
+def test_of_all_that_is_due_a_lapse_ends_suspicions_alone() -> None:
+    known = roster(*NAMES)
+    core = prober(known)
+    known.hear(accusation("bob", standing=Standing.SUSPECT), 0.0)
+    core.watch(node("bob"), 0.0)
+    at = core.lapses_at
+    asked(core, 1)
+    assert core.deadline() < at
+    assert [step for step in core.lapse(at) if isinstance(step, Ask)] == []
+    assert core.deadline() < at

@@ -66,6 +66,7 @@ BLOCKS = {"blocked": {"law": "constant", "value_s": 30}, "lasts_s": 30}
         {"kind": "loss", "plane": "datagrams", "lasts_s": 30},
         {"kind": "slow", **BLOCKS},
         {"kind": "slow", "mode": "freeze", **BLOCKS},
+        {"kind": "slow", "mode": "block", **BLOCKS},
         {"kind": "throttle", "cpu_share": 0.005, "lasts_s": 30},
         {"kind": "full-disk", "lasts_s": 20},
         {"kind": "reset-streams", "count": 4},
@@ -82,6 +83,17 @@ def test_a_verdict_about_the_afflicted_is_nobodys_mistake() -> None:
     report = run(scenario(seconds=70, faults=faults), 1)
     assert report.metrics.afflicted_downs == 3
     assert report.metrics.false_downs == report.metrics.false_downs_at_healthy == 0
+
+
+def test_a_blocked_member_of_plain_swim_holds_whom_it_could_not_ask_down_and_of_the_mesh_nobody() -> None:
+    """Its probe fails as soon as its ping may leave; the suspicion runs out in the next standstill (Lifeguard §5.1)."""
+    law = {"blocked": {"law": "constant", "value_s": 12}, "running": {"law": "constant", "value_s": 0.064}}
+    fault = {"kind": "slow", "mode": "block", "at_s": 10, "nodes": [1], "lasts_s": 36, **law}
+    swim, mesh = (
+        run(scenario(seconds=70, faults=[fault], gossip={"profile": profile}), 1).metrics for profile in ("swim", "lan")
+    )
+    assert swim.false_downs == swim.false_accusations > 0 == swim.false_downs_at_healthy
+    assert mesh.false_downs == 0
 
 
 DEAF = {"kind": "loss", "at_s": 30, "nodes": [1], "direction": "in", "lasts_s": 25}

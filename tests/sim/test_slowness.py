@@ -3,11 +3,14 @@
 Invariant: the machine here only takes down what it is handed, and when.
 """
 
+from math import inf
+
 from mesh.effects import Dial, Send, Stream
 from mesh.events import Publish, Tick
+from mesh.messages import Nack, Ping
 from mesh.peer import Event
 from sim.parcel import Parcel
-from sim.slowness import BUFFER_BYTES, Crawl, Standstill
+from sim.slowness import BUFFER_BYTES, Blocked, Crawl, Standstill
 from sim.world import World
 from tests.sim.mesh import Listening, scenario
 from tests.sim.station import Listener, parcel
@@ -20,6 +23,7 @@ class Machine:
 
     def __init__(self, world: World) -> None:
         self.life, self.world = 1, world
+        self.suspicions: list[float] = []
         self.log: list[tuple[float, str]] = []
 
     def take(self, thing: Parcel | Event) -> None:
@@ -30,6 +34,10 @@ class Machine:
 
     def rest(self) -> None:
         self.log.append((self.world.now, "rest"))
+
+    @property
+    def lapses_at(self) -> float:
+        return min((at for at in self.suspicions if at > self.world.now), default=inf)
 
     def said(self) -> list[str]:
         return [text for _, text in self.log]
@@ -79,6 +87,36 @@ def test_a_crash_forgets_what_waited() -> None:
     gate.forget()
     gate.open(machine, ticks_first=False)
     assert machine.said() == ["rest"]
+
+
+def ping(machine: Listener) -> Send:
+    return Send(machine.node, machine.address, Ping(1, b""))
+
+
+def test_the_threads_of_a_blocked_member_begin_one_probe_and_only_suspicions_run_out_then() -> None:
+    machine, other = Machine(World()), Listener(1)
+    machine.suspicions = [3.0, 5.0, 9.0]
+    blocked = Blocked(machine.world, machine)
+    blocked.keeps(Send(other.node, other.address, Nack(1, other.node)))
+    assert not blocked.holds_tick()
+    machine.world.run(1.0)
+    blocked.keeps(ping(other))
+    assert blocked.holds_tick()
+    machine.world.run(6.0)
+    assert machine.log == [(3.0, "Lapse"), (5.0, "Lapse")]
+    blocked.holds(parcel("a"), True)
+    blocked.open(machine, ticks_first=False)
+    machine.world.run(10.0)
+    assert machine.said() == ["Lapse", "Lapse", "> Send", "> Send", "rest", "a", "rest"]
+
+
+def test_the_suspicions_of_a_process_that_is_gone_do_not_run_out() -> None:
+    machine = Machine(World())
+    machine.suspicions = [3.0]
+    Blocked(machine.world, machine).keeps(ping(Listener(1)))
+    machine.life = 2
+    machine.world.run(4.0)
+    assert machine.log == []
 
 
 def test_on_a_slow_processor_each_event_waits_for_those_before() -> None:

@@ -14,7 +14,7 @@ def test_there_are_24_anomalies_in_every_configuration() -> None:
     anomalies = {point["anomaly"] for point in plan} - {"crash"}
     assert len(anomalies) == 24
     assert anomalies > set(MEMBERLIST)
-    assert len(plan) == (2 * 24 + 1) * len(CONFIGURATIONS)
+    assert len(plan) == (3 * 24 + 1) * len(CONFIGURATIONS)
 
 
 def test_an_anomaly_is_what_its_name_says() -> None:
