@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 from bench.measure import Measure, at_least, at_most
 from sim.collecting import rare_collections
+from sim.large_pages import large_pages
 from sim.library import load
 from sim.run import SimulatedMesh, resized
 from sim.scenario import Scenario
@@ -48,7 +49,7 @@ def _alone(part: Callable[[int], Figures], nodes: int) -> Figures:
 def _through(scenario: Scenario, warm_s: float, measured_s: float) -> tuple[int, float]:
     """How many messages a mesh sends in a span behind its beginning, and the processor time of that."""
     mesh = SimulatedMesh(scenario, 1)
-    with rare_collections():
+    with rare_collections(), large_pages():
         mesh.world.run(warm_s)
         before, began = mesh.network.traffic.messages, time.process_time()
         mesh.world.run(warm_s + measured_s)

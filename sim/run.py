@@ -16,6 +16,7 @@ from sim.checks import Fates, Inspector, deep_differences, differences, fates_of
 from sim.collecting import rare_collections
 from sim.faults import Faults
 from sim.journal import Journal
+from sim.large_pages import large_pages
 from sim.metrics import Metrics
 from sim.network import Network
 from sim.node import MakePeer, Node, PeerBroken, Surroundings
@@ -54,7 +55,7 @@ def run(
 def conclude(mesh: "SimulatedMesh", seed: int, watch: Stopwatch, by_hand: bool = False) -> Report:
     """Let a mesh live to its scenario's end, and judge it. `watch` runs since it was made."""
     scenario = mesh.scenario
-    with rare_collections():
+    with rare_collections(), large_pages():
         failures, settled_s, fates = _live(mesh)
     real_s = watch.seconds()
     traffic, world = mesh.network.traffic, mesh.world

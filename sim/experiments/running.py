@@ -11,9 +11,11 @@ from functools import cache
 from msgspec import Struct
 
 from mesh.errors import UsageError
+from sim.collecting import rare_collections
 from sim.experiments.catalogue import find_experiment
 from sim.experiments.plan import Cell, Experiment
 from sim.experiments.results import Measured
+from sim.large_pages import large_pages
 from sim.processes import crew
 from sim.provenance import differences_of, provenance
 from sim.report import Stopwatch
@@ -41,7 +43,8 @@ def measure(experiment: Experiment, cell: Cell) -> Ran:
     """Run one cell here."""
     watch = Stopwatch()
     try:
-        outcome = experiment.measure(experiment.scenario(cell.point), cell.point, cell.seed)
+        with rare_collections(), large_pages():
+            outcome = experiment.measure(experiment.scenario(cell.point), cell.point, cell.seed)
     except Exception as error:  # The others go on; the cell shows it again.
         return Ran(cell, None, f"{type(error).__name__}: {error}", watch.seconds())
     return Ran(cell, Measured(cell, outcome), "", watch.seconds())
