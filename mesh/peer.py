@@ -135,7 +135,7 @@ class Peer:
         self.trust = trust
         book = [] if origin.acquaintance.order else read_book(origin.soft)  # Whom the roster knows is no stranger.
         known = (*origin.seeds, *book)
-        self.roster = Roster(claim_of(origin), trust, now, origin.acquaintance)
+        self.roster = Roster(claim_of(origin), trust, now, origin.acquaintance, gossip.confirmations + 1)
         with origin.soft.read() as reader:
             self.boards = Boards(origin.mesh, reader)
         about = (origin.mesh, trust, origin.ledger, origin.certificate)

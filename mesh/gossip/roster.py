@@ -65,9 +65,14 @@ def read_claim(signed: SignedClaim, trust: Trust) -> Claim:
 class Roster:
     """All members ever heard of, this node among them."""
 
-    def __init__(self, claim: Claim, trust: Trust, now: float, base: Acquaintance = NOBODY) -> None:
-        """This node's roster; `base` are members that it knows from the beginning, alive as they claim."""
-        self.me = claim.node
+    def __init__(
+        self, claim: Claim, trust: Trust, now: float, base: Acquaintance = NOBODY, voices_max: int = VOICES_MAX
+    ) -> None:
+        """This node's roster; `base` are members that it knows from the beginning, alive as they claim.
+
+        Of who suspects a member `voices_max` are kept and told: more shorten nobody's time to refute (Lifeguard's K and the first).
+        """
+        self.me, self._voices_max = claim.node, min(voices_max, VOICES_MAX)
         self._trust = trust
         self.lives = Lives()
         self._barred: dict[NodeId, None] = {}
@@ -245,9 +250,11 @@ class Roster:
 
     def _join_voices(self, member: Member, before: Accusation, heard: Accusation) -> Heard:
         """A suspicion that is held already, perhaps found out by others too: such a confirmation is passed on."""
-        voices = tuple(sorted({*before.voices, *heard.voices}))[:VOICES_MAX]
-        if voices == before.voices:
+        room = self._voices_max - len(before.voices)
+        more = [voice for voice in heard.voices if voice not in before.voices][: max(0, room)]
+        if not more:
             return NOTHING
+        voices = tuple(sorted((*before.voices, *more)))
         joined = msgspec.structs.replace(before, voices=voices)
         self._members.put(msgspec.structs.replace(member, accusation=joined))
         return Heard(((heard.node, joined),))

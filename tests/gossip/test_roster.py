@@ -276,3 +276,19 @@ def test_whoever_accuses_a_node_and_how_often_its_refutation_wins(said: list[tup
 
 def test_an_accusation_of_somebody_unknown_says_nothing() -> None:
     assert roster("ada").hear(accusation("bob"), 1.0) == NOTHING
+
+
+def test_voices_beyond_those_that_count_are_no_news() -> None:
+    known = Roster(claim("ada"), CheapTrust("ada"), 0.0, voices_max=2)
+    known.hear(signed("bob"), 0.0)
+    spread = []
+    for voice in ("cyd", "dan", "eve"):
+        said = msgspec.structs.replace(
+            accusation("bob", standing=Standing.SUSPECT, accuser=voice), voices=(node(voice),)
+        )
+        spread.append(len(known.hear(said, 0.0).spread))
+    assert spread == [1, 1, 0]
+    member = known.get(node("bob"))
+    assert member is not None
+    assert member.accusation is not None
+    assert sorted(member.accusation.voices) == sorted((node("cyd"), node("dan")))

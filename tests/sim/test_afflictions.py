@@ -2,6 +2,7 @@
 
 import pytest
 
+from sim.experiments.worlds import quiet
 from sim.losses import chance_of
 from sim.node import Node
 from sim.run import run
@@ -87,10 +88,11 @@ def test_a_verdict_about_the_afflicted_is_nobodys_mistake() -> None:
 
 def test_a_blocked_member_of_plain_swim_holds_whom_it_could_not_ask_down_and_of_the_mesh_nobody() -> None:
     """Its probe fails as soon as its ping may leave; the suspicion runs out in the next standstill (Lifeguard §5.1)."""
-    law = {"blocked": {"law": "constant", "value_s": 12}, "running": {"law": "constant", "value_s": 0.064}}
-    fault = {"kind": "slow", "mode": "block", "at_s": 10, "nodes": [1], "lasts_s": 36, **law}
+    law = {"blocked": {"law": "constant", "value_s": 12}, "running": {"law": "constant", "value_s": 0.01}}
+    fault = {"kind": "slow", "mode": "block", "at_s": 10, "nodes": [1], "lasts_s": 60, **law}
     swim, mesh = (
-        run(scenario(seconds=70, faults=[fault], gossip={"profile": profile}), 1).metrics for profile in ("swim", "lan")
+        run(quiet("One is blocked", 12, 90.0, gossip={"profile": profile}, faults=[fault]), 1).metrics
+        for profile in ("swim", "lan")
     )
     assert swim.false_downs == swim.false_accusations > 0 == swim.false_downs_at_healthy
     assert mesh.false_downs == 0
