@@ -80,7 +80,7 @@ class Present(Sequence[NodeId]):
     def __getitem__(self, place: slice) -> list[NodeId]: ...
     def __getitem__(self, place: int | slice) -> NodeId | list[NodeId]:
         if isinstance(place, slice):
-            return [self[one] for one in range(*place.indices(self._length))]
+            return list(self._listed()[place])
         if place < 0:
             place += self._length
         if not 0 <= place < self._length:
@@ -89,7 +89,18 @@ class Present(Sequence[NodeId]):
         return moved if moved is not None else self._base.order[place]
 
     def __iter__(self) -> Iterator[NodeId]:
-        return (self[place] for place in range(self._length))
+        return iter(self._listed())
+
+    def _listed(self) -> Sequence[NodeId]:
+        """Those who take part now, in the order of their places."""
+        order = self._base.order[: self._length]
+        if not self._moved:
+            return order
+        anybody = next(iter(self._moved.values()))  # Every place behind the base's is among the moved.
+        found = [*order, *[anybody] * (self._length - len(order))]
+        for place, node in self._moved.items():
+            found[place] = node
+        return found
 
     def __contains__(self, node: object) -> bool:
         place = self._places.get(node)  # type: ignore[call-overload]

@@ -27,6 +27,7 @@ class NewsQueue:
         self._factor = factor
         self._sent: dict[NodeId, int] = {}
         self._rounds: list[dict[NodeId, Newsflash]] = [{}]  # By how often the pieces were sent.
+        self._accusations = 0  # Of all pieces: where no claim fits any more, one of these may.
 
     def __len__(self) -> int:
         return len(self._sent)
@@ -34,8 +35,7 @@ class NewsQueue:
     def put(self, node: NodeId, news: Newsflash) -> None:
         """Queue news about `node`. What was queued about it before is out of date."""
         self._forget(node)
-        self._sent[node] = 0
-        self._rounds[0][node] = news
+        self._set(node, news, 0)
 
     def shorten(self, length: int, keep: NodeId) -> None:
         """Forget the pieces put last, down to so many, but for those about `keep`: they reach others in another way."""
@@ -51,27 +51,29 @@ class NewsQueue:
             sent = self._sent[node] + 1
             self._forget(node)
             if sent < limit:
-                self._sent[node] = sent
-                self._round(sent)[node] = news
+                self._set(node, news, sent)
         return tuple(news for _, news in taken)
 
     def _fitting(self) -> Iterator[tuple[NodeId, Newsflash]]:
-        room = PIGGYBACK_BYTES
+        room, accusations = PIGGYBACK_BYTES, self._accusations
         for pieces in self._rounds:
             for node, news in pieces.items():
                 size = size_of(news)
+                accusations -= isinstance(news, Accusation)
                 if size <= room:
                     room -= size
                     yield node, news
-                if room < ACCUSATION_BYTES:
+                if room < (ACCUSATION_BYTES if accusations else CLAIM_BYTES):
                     return
 
     def _forget(self, node: NodeId) -> None:
         sent = self._sent.pop(node, None)
         if sent is not None:
-            del self._rounds[sent][node]
+            self._accusations -= isinstance(self._rounds[sent].pop(node), Accusation)
 
-    def _round(self, sent: int) -> dict[NodeId, Newsflash]:
+    def _set(self, node: NodeId, news: Newsflash, sent: int) -> None:
         while len(self._rounds) <= sent:
             self._rounds.append({})
-        return self._rounds[sent]
+        self._sent[node] = sent
+        self._rounds[sent][node] = news
+        self._accusations += isinstance(news, Accusation)

@@ -56,13 +56,8 @@ def measure(made: Scenario, point: Point, seed: int) -> Outcome:
 
 def wrong_entries(nodes: Sequence[Node]) -> int:
     """How many entries of all rosters are wrong."""
-    up = {node.node: node.up for node in nodes}
-    wrong = 0
-    for node in nodes:
-        if node.peer is not None:
-            held = dict.fromkeys([node.node, *node.peer.roster.others()])
-            wrong += sum((other in held) != is_up for other, is_up in up.items())
-    return wrong
+    up = {node.node for node in nodes if node.up}
+    return sum(len(up ^ {node.node, *node.peer.roster.others()}) for node in nodes if node.peer is not None)
 
 
 def find(results: Results) -> Sequence[Finding]:
