@@ -28,7 +28,8 @@ from mesh.crdt.replica import MemoryReplica, Table, Write
 from mesh.effects import Effect, Send, Stream
 from mesh.events import Connected, Received, Tick
 from mesh.ids import NO_BATCH, Address, BatchHash, Boot, MeshId, NodeId, RecordId
-from mesh.peer import Event, Origin, Peer
+from mesh.origin import Origin
+from mesh.peer import Event, Peer
 from mesh.wire import encode_frame
 from sim.trust import CheapTrust, certificate_for
 

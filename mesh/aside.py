@@ -21,9 +21,11 @@ _NEVER = float("inf")
 class Aside:
     """Answers in the place of the other cores once this node stands back."""
 
+    __slots__ = ("_quiet", "_quiet_at", "_roster", "_tell_at", "refusal")
+
     def __init__(self, roster: Roster) -> None:
         self._roster = roster
-        self._refusal: Refused | None = None
+        self.refusal: Refused | None = None  # What writes are answered with, since this node stands back.
         self._quiet_at = self._tell_at = _NEVER
         self._quiet = False
 
@@ -34,19 +36,19 @@ class Aside:
     def begin(self, now: float) -> Refused | None:
         """What writes are answered with from now on, once, when this node has just learnt that it must stand back."""
         stranger = self._roster.lives.displaced_by
-        if stranger is None or self._refusal is not None:
+        if stranger is None or self.refusal is not None:
             return None
-        self._refusal, self._quiet_at = refusal(str(stranger.address)), now + HAND_OVER_S
+        self.refusal, self._quiet_at = refusal(str(stranger.address)), now + HAND_OVER_S
         self._tell_at = now + TELL_S
-        return self._refusal
+        return self.refusal
 
     def handle(self, event: object, now: float) -> list[Effect] | None:
         """React to one event; None where the other cores do."""
-        if self._refusal is None:
+        if self.refusal is None:
             return None
         match event:
             case RetryHeld(request=int(request)) | TakeEnds(source=None, request=int(request)):
-                return [NotComposed(request, self._refusal)]
+                return [NotComposed(request, self.refusal)]
             case Publish():
                 return []
             case Stored() | StoreFailed() | Submit() | Together():

@@ -62,5 +62,5 @@ class Posted(Struct, frozen=True):
 
 GossipEffect = Send | Stream | Dial | Hangup | StoreLazily | Emit
 Effect = GossipEffect | Store | Visible | Composed | NotComposed | Posted
-OUTWARD = (Send, Posted, Stream, Visible, Store, Emit, Dial, Hangup, Composed, NotComposed)
-"""Effects that concern no other core, the most frequent first."""
+OUTWARD = frozenset((Send, Posted, Stream, Visible, Store, Emit, Dial, Hangup, Composed, NotComposed))
+"""The types of effects that concern no other core."""

@@ -4,6 +4,7 @@ Invariant: every list has a limit, and the limit is part of the type, so that it
 """
 
 from enum import IntEnum
+from functools import cached_property
 from hashlib import blake2b
 from typing import Annotated
 
@@ -98,7 +99,7 @@ Newsflash = SignedClaim | Accusation
 News = Annotated[tuple[Newsflash, ...], Meta(max_length=NEWS_MAX)]
 
 
-class Digests(Struct, frozen=True, array_like=True):
+class Digests(Struct, frozen=True, array_like=True, dict=True):
     """What a peer holds, in 16 bytes each: the roster, the ledger's heads, the boards' versions. All durable state."""
 
     roster: Digest
@@ -106,7 +107,7 @@ class Digests(Struct, frozen=True, array_like=True):
     boards: Digest
     state: Short = bytes(SHORT_BYTES)  # Of the ledger's fingerprint: equal ledgers must show equal states.
 
-    @property
+    @cached_property
     def summary(self) -> bytes:
         """8 bytes of all: two that differ look equal once in 2^64, and no longer than until something changes."""
         together = self.roster + self.ledger + self.boards + self.state

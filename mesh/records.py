@@ -159,6 +159,8 @@ def _stands_alone(submit: Submit) -> bool:
 class Records:
     """The door through which people's writes come to the ledger."""
 
+    __slots__ = ("_closed", "_ledger", "_opens_at", "_waiting")
+
     def __init__(self, ledger: Ledger, config: GossipConfig, alone: bool, now: float) -> None:
         self._ledger = ledger
         self._opens_at = now if alone else now + config.opening_s

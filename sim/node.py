@@ -33,7 +33,8 @@ from mesh.gossip.members import NOBODY, Acquaintance
 from mesh.gossip.membership import boot_write
 from mesh.ids import Address, Boot, MeshId
 from mesh.messages import SignedClaim
-from mesh.peer import Event, Origin, Peer, claim_of
+from mesh.origin import Origin, claim_of
+from mesh.peer import Event, Peer
 from sim.clock import made_clock
 from sim.disk import LedgerDisk, SoftDisk, copy_of
 from sim.metrics import Metrics

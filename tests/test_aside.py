@@ -16,7 +16,8 @@ from mesh.errors import Refused
 from mesh.events import Connected, Publish, Received, Tick
 from mesh.ids import Address, Boot, RecordId
 from mesh.messages import Gossip, Standing
-from mesh.peer import Event, Origin, Peer
+from mesh.origin import Origin
+from mesh.peer import Event, Peer
 from mesh.records import PutRecord, Submit, Together
 from sim.trust import CheapTrust, certificate_for
 from tests.crdt.site import MESH

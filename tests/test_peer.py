@@ -46,7 +46,8 @@ from mesh.messages import (
     VersionSums,
     Want,
 )
-from mesh.peer import Event, Origin, Peer
+from mesh.origin import Origin
+from mesh.peer import Event, Peer
 from mesh.records import PutRecord, Submit
 from mesh.wire import decode_frame, encode_frame
 from sim.trust import CheapTrust, certificate_for

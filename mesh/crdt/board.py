@@ -111,6 +111,8 @@ def read_delta(signed: SignedDelta, mesh: MeshId) -> Delta:
 class Boards:
     """The boards of all owners, as far as they were heard of."""
 
+    __slots__ = ("_boards", "_mesh", "_sums")
+
     def __init__(self, mesh: MeshId, reader: Reader) -> None:
         self._mesh = mesh
         self._boards: dict[NodeId, Board] = {}

@@ -128,6 +128,8 @@ def read_ends(reader: Reader) -> "Ends":
 class Ends:
     """A set of ends, by name, by writer and by node."""
 
+    __slots__ = ("_of", "by_name", "nodes", "signed")
+
     def __init__(self) -> None:
         self.by_name: dict[bytes, End] = {}
         self.signed: dict[bytes, SignedEnd] = {}

@@ -67,6 +67,8 @@ def _hash(buckets: Iterable[tuple[bytes, bytes]]) -> bytes:
 class Fingerprint:
     """The buckets of one state, in memory."""
 
+    __slots__ = ("_rows", "_short")
+
     def __init__(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
         self._rows = dict(rows)
         self._short = b""

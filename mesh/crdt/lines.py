@@ -127,6 +127,8 @@ def read_context(reader: Reader) -> "Context":
 class Context:
     """The lines of all writers, and the ends of some. Sums of the `have` heads cost what has moved since they were asked for."""
 
+    __slots__ = ("_counted", "_moved", "_sums", "branches", "ends", "lines", "moves")
+
     def __init__(self, lines: Lines, ends: Ends | None = None) -> None:
         self.lines: dict[LineId, Line] = {}
         self.moves = 0  # How often a line was replaced: who keeps something made of the lines knows when it is stale.

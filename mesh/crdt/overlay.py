@@ -13,6 +13,8 @@ from mesh.crdt.replica import Reader, Replica, Rows, Table, Write, Writes
 class Overlay:
     """A replica as it will be once everything under way is stored."""
 
+    __slots__ = ("_open", "_pending", "_replica", "_tickets")
+
     def __init__(self, replica: Replica) -> None:
         self._replica = replica
         self._pending: dict[Table, Rows] = {table: {} for table in Table}

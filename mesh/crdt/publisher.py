@@ -17,6 +17,8 @@ PERIOD_S = 1.0  # Operators read values; a faster board would be a fieldbus.
 class Publisher:
     """Collects what this node has to say about itself and its units, and signs it once per period."""
 
+    __slots__ = ("_boot", "_changed", "_items", "_mesh", "_next", "_owner", "_sign", "_since_whole", "_version")
+
     def __init__(self, mesh: MeshId, owner: NodeId, boot: Boot, sign: Callable[[bytes], bytes], now: float) -> None:
         self._mesh, self._owner, self._boot, self._sign = mesh, owner, boot, sign
         self._items: dict[str, Item] = {}

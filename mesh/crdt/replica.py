@@ -97,6 +97,8 @@ class MemoryReplica:
     `base` are rows that it begins with and that it never changes: many replicas may share them.
     """
 
+    __slots__ = ("_base", "_hidden", "_tables")
+
     def __init__(self, base: "MemoryReplica | None" = None) -> None:
         self._base = base
         self._tables: dict[Table, SortedDict[bytes, bytes]] = {}

@@ -30,6 +30,8 @@ ScrubSays = Damaged | Mend | Emit
 class Scrub:
     """Walks over the ledger's own replica."""
 
+    __slots__ = ("_at", "_config", "_due_at", "_ends", "_ledger", "_next_group", "_suspects", "_walk", "walks")
+
     def __init__(self, ledger: Ledger, config: StorageConfig, now: float) -> None:
         self._ledger, self._config = ledger, config
         self._walk: Refold | None = None

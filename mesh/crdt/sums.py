@@ -70,6 +70,8 @@ def weigh(entry: bytes) -> int:
 class Sums:
     """The sums of a set of entries."""
 
+    __slots__ = ("_buckets", "_digest", "total")
+
     def __init__(self) -> None:
         self._buckets: dict[int, int] = {}  # Only those that ever held something.
         self.total = 0

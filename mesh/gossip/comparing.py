@@ -26,6 +26,8 @@ BULK = 16  # Members that were unknown or changed. So many at once come to other
 class Comparing:
     """Finds differences with one other member at a time. It remembers nothing of whom it compared with."""
 
+    __slots__ = ("_again_at", "_config", "_next_at", "_rng", "_roster")
+
     def __init__(self, roster: Roster, config: GossipConfig, rng: Random, now: float) -> None:
         self._roster, self._config, self._rng = roster, config, rng
         self._next_at = now

@@ -24,6 +24,8 @@ EndSharingEvent = Ended | Differs | Disconnected | Received
 class EndSharing:
     """Brings two peers to the same ends."""
 
+    __slots__ = ("_ledger", "_rng", "_roster", "_told")
+
     def __init__(self, ledger: Ledger, roster: Roster, rng: Random) -> None:
         self._ledger, self._roster, self._rng = ledger, roster, rng
         self._told: dict[NodeId, float] = {}

@@ -24,6 +24,8 @@ class Entry(Struct, frozen=True):
 class Evidence:
     """A bounded ring of what was noticed about members."""
 
+    __slots__ = ("_ring",)
+
     def __init__(self) -> None:
         self._ring: deque[Entry] = deque(maxlen=ENTRIES_MAX)
 

@@ -29,19 +29,22 @@ GateEvent = Ended | Connected | Tick
 class Gate:
     """Knows whom to keep out, and shows them the door."""
 
+    __slots__ = ("_ended", "_leaving", "_ledger", "_roster")
+
     def __init__(self, ledger: Ledger, roster: Roster) -> None:
         self._ledger, self._roster = ledger, roster
+        self._ended = ledger.durable.ends.nodes  # The ledger adds to it.
         self._leaving: dict[NodeId, float] = {}
-        for node in ledger.durable.ends.nodes:
+        for node in self._ended:
             roster.bar(node, 0.0)
 
     def deadline(self) -> float:
         """When the streams of somebody who was ended are closed."""
-        return min(self._leaving.values(), default=float("inf"))
+        return min(self._leaving.values()) if self._leaving else float("inf")
 
     def admits(self, node: NodeId) -> bool:
         """Whether what `node` sends is taken in."""
-        return node not in self._ledger.durable.ends.nodes
+        return node not in self._ended
 
     def handle(self, event: GateEvent, now: float) -> list[GossipEffect | Barred]:
         """React to one event."""

@@ -8,6 +8,8 @@ time is given 1 + score times as long.
 class LocalHealth:
     """A score of one's own lateness: silence of everybody speaks about oneself."""
 
+    __slots__ = ("_max", "score")
+
     def __init__(self, score_max: int) -> None:
         self._max = score_max
         self.score = 0

@@ -66,6 +66,8 @@ class Pull(Struct):
 class Incoming:
     """All pulls, and the parcels that wait for the disk."""
 
+    __slots__ = ("_avoided", "_newest", "_pulls", "_rng", "_stored", "_unstored")
+
     def __init__(self, rng: Random) -> None:
         self._rng = rng
         self._pulls: dict[NodeId, Pull] = {}

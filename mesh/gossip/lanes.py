@@ -63,6 +63,8 @@ class Queue:
 class Lanes:
     """Queues of items for peers. `budget_byte_s` is what all lanes may send together, in bytes per second."""
 
+    __slots__ = ("_allowance", "_budget", "_now", "_queues", "_waiting_for", "ready_at")
+
     def __init__(self, budget_byte_s: float, now: float) -> None:
         self._budget, self._now = budget_byte_s, now
         self._allowance = budget_byte_s * BURST_S

@@ -40,6 +40,8 @@ class Offered:
 class Links:
     """Finds, keeps and replaces links. What they are used for is Spread's."""
 
+    __slots__ = ("_at", "_config", "_offers", "_refused", "_rng", "_roster", "_sounder", "table")
+
     def __init__(self, roster: Roster, config: GossipConfig, rng: Random, now: float) -> None:
         self._roster, self._config, self._rng = roster, config, rng
         self.table = Table(config.links_max)
@@ -67,6 +69,10 @@ class Links:
 
     def _on_message(self, sender: NodeId, message: Message, now: float) -> list[GossipEffect]:
         match message:
+            case Sound(stamp, linked):
+                return self._on_sound(sender, stamp, linked)
+            case Echo():
+                return self._on_echo(sender, message, now)
             case Offer():
                 return self._on_offer(sender, message)
             case Accept():
@@ -77,10 +83,6 @@ class Links:
                 return []
             case Drop():
                 return self._lose(sender, now)
-            case Sound(stamp, linked):
-                return self._on_sound(sender, stamp, linked)
-            case Echo():
-                return self._on_echo(sender, message, now)
             case _:
                 raise AssertionError(f"{type(message).__name__} is not for links to answer")
 
@@ -159,8 +161,10 @@ class Links:
         return self.table.eager_count() < self._config.eager_min
 
     def _on_tick(self, now: float) -> list[GossipEffect]:
-        self._offers = {node: offer for node, offer in self._offers.items() if offer.since + ANSWER_S > now}
-        self._refused = {node: until for node, until in self._refused.items() if until > now}
+        if self._offers:
+            self._offers = {node: offer for node, offer in self._offers.items() if offer.since + ANSWER_S > now}
+        if self._refused:
+            self._refused = {node: until for node, until in self._refused.items() if until > now}
         effects = self._drop_absent(now)
         if self.all_told:
             self._at = now + PACE_S
@@ -174,7 +178,7 @@ class Links:
 
     def _drop_absent(self, now: float) -> list[GossipEffect]:
         effects: list[GossipEffect] = []
-        for node in list(self.table.links):
+        for node in [] if self._roster.is_whole else list(self.table.links):
             member = self._roster.get(node)
             suspect = member is not None and member.standing is Standing.SUSPECT and member.since + SUSPECT_S < now
             if member is None or not member.reachable or suspect:
@@ -192,8 +196,7 @@ class Links:
 
     def _lead_eagerly(self) -> list[GossipEffect]:
         """With a single eager link the next lost datagram would be missed: the nearest of the others becomes one."""
-        lazy = self.table.nearest_lazy()
-        if lazy is None or self.table.eager_count() >= 2:
+        if self.table.eager_count() >= 2 or (lazy := self.table.nearest_lazy()) is None:
             return []
         self.table.links[lazy].eager = True
         return self._send(lazy, Want((), graft=True))
@@ -205,8 +208,11 @@ class Links:
     def _fill(self, now: float) -> list[GossipEffect]:
         """Offer links until there are as many as wanted."""
         effects: list[GossipEffect] = []
+        lacking = self._goal - len(self.table.links) - len(self._offers)
+        if lacking <= 0:
+            return effects
         near = self.table.count(near=True) + sum(offer.near for offer in self._offers.values())
-        for _ in range(self._goal - len(self.table.links) - len(self._offers)):
+        for _ in range(lacking):
             candidate = self._known_near() if near < self._near_goal else None
             near += candidate is not None
             effects += self._offer(candidate, True, now) if candidate else self._offer(self._drawn(), False, now)

@@ -25,6 +25,8 @@ class Judgement(Enum):
 class Lives:
     """Judges what is heard in this node's own name."""
 
+    __slots__ = ("_outranked", "copy", "displaced_by")
+
     def __init__(self) -> None:
         self._outranked = 0
         self.displaced_by: Claim | None = None  # The stranger for whom this node stands back, for as long as it runs.

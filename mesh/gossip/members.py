@@ -41,6 +41,8 @@ class Member(Struct, frozen=True):
 class Acquaintance:
     """Members that several nodes know alike: the shared base of their rosters. All of them take part."""
 
+    __slots__ = ("at", "entries", "named", "order", "places", "sums")
+
     def __init__(self, members: Iterable[Member] = ()) -> None:
         self.entries = {member.claim.node: member for member in members}
         self.order = tuple(self.entries)
@@ -141,6 +143,8 @@ class Present(Sequence[NodeId]):
 class Members:
     """The entries of one node's roster, in the order in which they were heard of."""
 
+    __slots__ = ("_added", "_at", "_base", "_me", "_named", "_own", "absent", "present", "sums", "suspects")
+
     def __init__(self, me: NodeId, base: Acquaintance) -> None:
         self._me, self._base = me, base
         self._own: dict[NodeId, Member] = {}
@@ -150,6 +154,7 @@ class Members:
         self.sums = base.sums.copy()
         self.present = Present(base)
         self.absent: dict[NodeId, None] = {}
+        self.suspects: dict[NodeId, None] = {}
         if me in self.present:
             self.present.remove(me)
 
@@ -222,6 +227,10 @@ class Members:
             self.absent.pop(node, None)
         else:
             self.absent[node] = None
+        if member.standing is Standing.SUSPECT:
+            self.suspects[node] = None
+        else:
+            self.suspects.pop(node, None)
         if member.reachable is not (node in self.present):
             (self.present.add if member.reachable else self.present.remove)(node)
 
@@ -233,6 +242,7 @@ class Members:
         for node, member in self._own.items():  # The others are the base's, which never changes.
             if node != self._me:
                 assert (node in self.present) is member.reachable is (node not in self.absent)
+                assert (node in self.suspects) is (member.standing is Standing.SUSPECT)
             assert node == self._me or not member.reachable or node in self.at(member.claim.address)
         base = self._base.entries
         own = sum(m.weight - (base[node].weight if node in base else 0) for node, m in self._own.items())

@@ -55,6 +55,8 @@ MembershipEvent = Received | Connected | Disconnected | DialFailed | Forgotten |
 class Membership:
     """Finds out who is here and tells the others."""
 
+    __slots__ = ("_comparing", "_config", "_digests", "_gossip_at", "_news", "_rng", "planes", "prober", "roster")
+
     def __init__(
         self, roster: Roster, config: GossipConfig, rng: Random, digests: Callable[[], Digests], now: float
     ) -> None:
@@ -68,7 +70,8 @@ class Membership:
 
     def deadline(self) -> float:
         """When something is due."""
-        moment = min(self.prober.deadline(), self._comparing.deadline(), self.prober.steadiness.deadline())
+        prober = self.prober
+        moment = min(prober.deadline(), self._comparing.deadline(), prober.steadiness.deadline())
         return min(moment, self._gossip_at) if self._has_news() else moment
 
     def handle(self, event: MembershipEvent, now: float) -> list[GossipEffect]:
@@ -76,6 +79,8 @@ class Membership:
         match event:
             case Received():
                 return self._on_message(event, now)
+            case Tick():
+                return self._on_tick(now)
             case Connected(node, at, dialled):
                 told = self.planes.worked(node, STREAMS)
                 return [*told, *self._comparing.open(node, at)] if dialled else [*told]
@@ -93,8 +98,6 @@ class Membership:
                 return self._on_leave(now)
             case Lapse():
                 return [effect for step in self.prober.lapse(now) for effect in self._do(step, now)]
-            case Tick():
-                return self._on_tick(now)
 
     def _on_message(self, received: Received, now: float) -> list[GossipEffect]:
         match received.message:
@@ -124,14 +127,14 @@ class Membership:
                 raise AssertionError(f"{type(received.message).__name__} is not membership's to answer")
 
     def _on_ping(self, received: Received, ping: Ping, now: float) -> list[GossipEffect]:
-        heard = self._hear_all(ping.news, received, now)
+        heard = self._hear_all(ping.news, received, now) if ping.news else []
         digests = self._digests()
         told = digests if digests.summary != ping.summary else None
         ack = Ack(ping.probe, self.roster.me, told, self._news_for(received.sender))
         return [*heard, Send(received.sender, received.at, ack)]
 
     def _on_ack(self, received: Received, ack: Ack, now: float) -> list[GossipEffect]:
-        effects = self._hear_all(ack.news, received, now)
+        effects = self._hear_all(ack.news, received, now) if ack.news else []
         if ack.target == received.sender:
             effects += self.planes.worked(ack.target, DATAGRAMS)
         asked = self.prober.answered(ack.target, ack.probe, now)
@@ -302,10 +305,9 @@ class Membership:
 
     def _news_for(self, node: NodeId) -> tuple[Newsflash, ...]:
         """What a probe or its answer carries along: the accusation of the other side first, so that it can refute."""
-        member = self.roster.get(node)
+        news, member = self._news.take(len(self.roster.others()) + 1), self.roster.get(node)
         accusation = member.accusation if member is not None and self._config.buddy else None
-        first = (accusation,) if accusation is not None else ()
-        return (*first, *self._news.take(len(self.roster.others()) + 1))
+        return (accusation, *news) if accusation is not None else news
 
     def _gossip(self) -> list[GossipEffect]:
         others = self.roster.others()

@@ -23,6 +23,8 @@ def size_of(news: Newsflash) -> int:
 class NewsQueue:
     """What this member still has to tell."""
 
+    __slots__ = ("_accusations", "_factor", "_rounds", "_sent")
+
     def __init__(self, factor: float) -> None:
         self._factor = factor
         self._sent: dict[NodeId, int] = {}
@@ -45,6 +47,8 @@ class NewsQueue:
 
     def take(self, members: int) -> tuple[Newsflash, ...]:
         """The pieces for one datagram in a mesh of `members`. Pieces that were sent often enough are forgotten."""
+        if not self._sent:
+            return ()
         limit = math.ceil(self._factor * math.ceil(math.log10(members + 1)))
         taken = list(self._fitting())
         for node, news in taken:

@@ -31,6 +31,8 @@ class Delivery(Struct):
 class Outgoing:
     """All deliveries."""
 
+    __slots__ = ("_deliveries", "_ledger", "_told")
+
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._deliveries: dict[NodeId, Delivery] = {}

@@ -14,6 +14,8 @@ UNSTEADY = "unsteady"
 class Planes:
     """Which members are degraded, and on which plane."""
 
+    __slots__ = ("_failing", "_roster", "_unsteady")
+
     def __init__(self, roster: Roster) -> None:
         self._roster = roster
         self._failing: dict[NodeId, str] = {}

@@ -42,6 +42,8 @@ Said = GossipEffect | Posted | Fresh | Forgotten
 class Posting:
     """Keeps the boards and publishes this node's own."""
 
+    __slots__ = ("_boards", "_forgotten", "_mesh", "_outrank_at", "_publisher", "_roster", "_topics", "_trust")
+
     def __init__(self, mesh: MeshId, roster: Roster, boards: Boards, trust: Trust, now: float) -> None:
         self._mesh, self._roster, self._boards, self._trust = mesh, roster, boards, trust
         self._topics: dict[str, object] = {}
@@ -56,11 +58,11 @@ class Posting:
     def handle(self, event: PostingEvent, now: float) -> list[Said]:
         """React to one event."""
         match event:
+            case Received(sender, _, BoardsMessage(deltas=deltas)):
+                return self._on_deltas(sender, deltas, now)
             case Publish(topic, value):
                 self._set(topic, value, now)
                 return []
-            case Received(sender, _, BoardsMessage(deltas=deltas)):
-                return self._on_deltas(sender, deltas, now)
             case Rebooted(boot):
                 self._publisher = Publisher(self._mesh, self._roster.me, boot, self._trust.sign, now)
                 for topic, value in self._topics.items():

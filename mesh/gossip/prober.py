@@ -39,8 +39,8 @@ class Probing(Struct):
 
     @property
     def due(self) -> float:
-        """When the next step of it is due."""
-        return self.ends_at if self.helpers_asked else min(self.ends_at, self.asked_at + self.patience_s)
+        """When helpers are asked, if nobody has answered."""
+        return min(self.ends_at, self.asked_at + self.patience_s)
 
 
 class Ask(Struct, frozen=True):
@@ -92,6 +92,25 @@ Step = Ask | AskHelpers | Verdict | NoAnswer | OnlyByStream | Repeat
 class Prober:
     """Whom to ask next, and what silence means."""
 
+    __slots__ = (
+        "_config",
+        "_errands",
+        "_next_at",
+        "_probe",
+        "_probing",
+        "_punctual_at",
+        "_relays",
+        "_rng",
+        "_roster",
+        "_round",
+        "_suspicions",
+        "_urgent",
+        "evidence",
+        "health",
+        "roundtrips",
+        "steadiness",
+    )
+
     def __init__(self, roster: Roster, config: GossipConfig, rng: Random, now: float) -> None:
         self._roster, self._config, self._rng = roster, config, rng
         self.health = LocalHealth(config.health_max)
@@ -110,9 +129,9 @@ class Prober:
 
     def deadline(self) -> float:
         """The next moment at which silence means something."""
-        moment = min(self._next_at, self._suspicions.deadline(), self._relays.deadline())
-        if self._probing is not None and not self._probing.helpers_asked:
-            moment = min(moment, self._probing.due)
+        moment, probing = min(self._next_at, self._suspicions.deadline(), self._relays.deadline()), self._probing
+        if probing is not None and not probing.helpers_asked:
+            moment = min(moment, probing.due)
         for errand in self._errands.values():
             moment = min(moment, errand.ends_at)
         return moment
@@ -130,7 +149,7 @@ class Prober:
     def answered(self, target: NodeId, probe: int, now: float) -> tuple[NodeId, int] | None:
         """An ack came. Returns the member and the probe to pass it on to, where we asked for somebody else."""
         probing = self._probing
-        if probing is not None and (probing.target, probing.probe) == (target, probe):
+        if probing is not None and probing.probe == probe and probing.target == target:
             self._probing = None
             self.health.better()
             self._time(probing, now)

@@ -43,6 +43,8 @@ def mark_of(said: Batch | SignedDelta) -> bytes:
 class Recent:
     """The items of the last seconds, by their marks."""
 
+    __slots__ = ("_bytes", "_full_until", "_items")
+
     def __init__(self) -> None:
         self._items: dict[bytes, Item] = {}
         self._bytes = 0

@@ -59,6 +59,23 @@ Said = GossipEffect | OwnHead
 class Reconcile:
     """Brings two peers to the same heads and the same boards. `me` tells which of two crossing questions goes on."""
 
+    __slots__ = (
+        "_anchored",
+        "_asked_at",
+        "_at",
+        "_boards",
+        "_config",
+        "_differ_since",
+        "_differing",
+        "_incoming",
+        "_ledger",
+        "_me",
+        "_outgoing",
+        "_queue",
+        "_rng",
+        "_showing",
+    )
+
     def __init__(self, me: NodeId, ledger: Ledger, boards: HeldBoards, config: GossipConfig, rng: Random) -> None:
         self._me, self._ledger, self._boards, self._config, self._rng = me, ledger, boards, config, rng
         self._outgoing, self._incoming, self._showing = Outgoing(ledger), Incoming(rng), Showing(boards)

@@ -34,6 +34,8 @@ RedialEvent = Known | Connected | DialFailed | Tick
 class Redial:
     """Dials members that are absent, and seeds that were not met yet."""
 
+    __slots__ = ("_at", "_began", "_config", "_known", "_met", "_rng", "_roster", "_tried", "_turned_away")
+
     def __init__(self, roster: Roster, config: GossipConfig, rng: Random, now: float) -> None:
         self._roster, self._config, self._rng = roster, config, rng
         self._tried: dict[Address, float] = {}

@@ -30,6 +30,8 @@ class Relay(Struct):
 class Relays:
     """Who waits for whose answer. The keys are the numbers of our own pings, oldest first."""
 
+    __slots__ = ("_config", "_nack_at", "_waiting")
+
     def __init__(self, config: GossipConfig) -> None:
         self._config = config
         self._waiting: dict[int, Relay] = {}

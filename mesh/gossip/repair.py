@@ -54,6 +54,8 @@ RepairSays = GossipEffect | Mend | Suspect
 class Repair:
     """Mends the rows of one replica."""
 
+    __slots__ = ("_at", "_holds", "_ledger", "_pauses", "_rng", "_roster", "_seen", "_trust", "_wanted")
+
     def __init__(self, ledger: Ledger, roster: Roster, trust: Trust, rng: Random) -> None:
         self._ledger, self._roster, self._trust, self._rng = ledger, roster, trust, rng
         self._wanted: dict[Damaged, None] = {}  # Batches and certificates that only a peer can give back.

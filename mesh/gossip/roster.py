@@ -65,6 +65,8 @@ def read_claim(signed: SignedClaim, trust: Trust) -> Claim:
 class Roster:
     """All members ever heard of, this node among them."""
 
+    __slots__ = ("_barred", "_members", "_trust", "_voices_max", "lives", "me")
+
     def __init__(
         self, claim: Claim, trust: Trust, now: float, base: Acquaintance = NOBODY, voices_max: int = VOICES_MAX
     ) -> None:
@@ -104,6 +106,11 @@ class Roster:
     def absent(self) -> list[Member]:
         """The members that take no part, this node aside."""
         return [self._members[node] for node in self._members.absent]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every member ever heard of takes part, and none is suspected."""
+        return not self._members.absent and not self._members.suspects
 
     def __len__(self) -> int:
         return len(self._members)

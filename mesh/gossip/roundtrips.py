@@ -16,6 +16,8 @@ DEVIATIONS = 4
 class RoundTrips:
     """Smoothed round trips and their deviations, in seconds."""
 
+    __slots__ = ("_config", "_known")
+
     def __init__(self, config: GossipConfig) -> None:
         self._config = config
         self._known: dict[NodeId, tuple[float, float]] = {}

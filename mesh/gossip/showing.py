@@ -22,6 +22,8 @@ _NOTHING = (Boot(-1, 0), 0)
 class Showing:
     """Compares boards with peers."""
 
+    __slots__ = ("_asked", "_boards")
+
     def __init__(self, boards: HeldBoards) -> None:
         self._boards = boards
         self._asked: dict[

@@ -25,6 +25,8 @@ SMOOTHING = 0.25  # Of a new measurement in a link's distance (TCP's, RFC 6298, 
 class Sounder:
     """Whom to measure next, and what was measured."""
 
+    __slots__ = ("_asked", "_at", "_hints", "_interval_s", "_known", "_rng", "_roster", "_stamp", "_table", "_turn")
+
     def __init__(self, roster: Roster, table: Table, rng: Random, now: float) -> None:
         self._roster, self._table, self._rng = roster, table, rng
         self._known: dict[NodeId, float] = {}

@@ -63,6 +63,19 @@ Said = tuple[Have | Batches | Boards, bool]
 class Spread:
     """Who gets news of data from us, and how."""
 
+    __slots__ = (
+        "_config",
+        "_lanes",
+        "_links",
+        "_recent",
+        "_replica",
+        "_rng",
+        "_roster",
+        "_wanted",
+        "batches",
+        "deltas",
+    )
+
     def __init__(self, links: Links, roster: Roster, config: GossipConfig, rng: Random, replica: Replica) -> None:
         self._links, self._roster, self._config, self._rng, self._replica = links, roster, config, rng, replica
         self._recent, self._wanted = Recent(), Wanted(links.table)
@@ -79,12 +92,12 @@ class Spread:
         match event:
             case Received(sender, _, message):
                 effects = self._on_message(sender, message, now)
+            case Tick():
+                effects = self._ask(now)
             case Fresh():
                 self._on_fresh(event, now)
             case Stocked(batches, source):
                 self._on_stocked(batches, source, now)
-            case Tick():
-                effects = self._ask(now)
         return [*effects, *self._leave(now)] if self._lanes.ready_at <= now else effects
 
     def _on_stocked(self, batches: tuple[OpenBatch, ...], source: NodeId | None, now: float) -> None:

@@ -45,6 +45,8 @@ class Hold(Struct):
 class Steadiness:
     """Which members are unsteady."""
 
+    __slots__ = ("_back", "_began", "_hold_s", "_holds", "_longest_s", "_refuted")
+
     def __init__(self, config: GossipConfig, now: float) -> None:
         self._hold_s = config.hold_periods * config.probe_interval_s
         self._longest_s: float = self._hold_s * 2**DOUBLINGS_MAX
@@ -55,7 +57,7 @@ class Steadiness:
 
     def deadline(self) -> float:
         """When a hold ends, or is forgotten."""
-        return min((hold.until for hold in self._holds.values()), default=math.inf)
+        return min([hold.until for hold in self._holds.values()]) if self._holds else math.inf
 
     def unsteady(self, node: NodeId) -> bool:
         """Whether a member is unsteady now."""

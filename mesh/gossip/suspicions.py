@@ -45,6 +45,8 @@ class Scale(Struct, frozen=True):
 class Suspicions:
     """The clocks of all suspects."""
 
+    __slots__ = ("_clocks", "_config", "_due")
+
     def __init__(self, config: GossipConfig) -> None:
         self._config = config
         self._clocks: dict[NodeId, Suspicion] = {}

@@ -24,6 +24,8 @@ class Link(Struct):
 class Table:
     """The links of one node, in the order in which they were agreed."""
 
+    __slots__ = ("_room", "links")
+
     def __init__(self, room: int) -> None:
         self._room = room
         self.links: dict[NodeId, Link] = {}

@@ -3,7 +3,8 @@
 Invariant: the moment kept of a core is what it said when it was last spoken to; whoever speaks to a core says so here.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import cache
 from math import inf
 from typing import Protocol
 
@@ -19,22 +20,18 @@ class Core(Protocol):
 class Timetable:
     """The deadlines of several cores, by their numbers. A core's deadline only changes when it is spoken to."""
 
-    __slots__ = ("_asked", "_due", "_groups", "soonest")
+    __slots__ = ("_asked", "_due", "soonest")
 
     def __init__(self, cores: Sequence[Core]) -> None:
         self._asked = [core.deadline for core in cores]
         self._due = [ask() for ask in self._asked]
-        self._groups: dict[int, tuple[tuple[int, Callable[[], float]], ...]] = {}
         self.soonest = min(self._due, default=inf)
 
     def note(self, spoken: int) -> None:
         """The cores whose bits are set in `spoken` (bit i: core i) were spoken to."""
-        due, group = self._due, self._groups.get(spoken)
-        if group is None:
-            group = self._groups[spoken] = tuple((i, ask) for i, ask in enumerate(self._asked) if spoken >> i & 1)
-        changed = False
-        for number, ask in group:
-            moment = ask()
+        asked, due, changed = self._asked, self._due, False
+        for number in _numbers(spoken):
+            moment = asked[number]()
             if moment != due[number]:
                 due[number], changed = moment, True
         if changed:
@@ -47,3 +44,9 @@ class Timetable:
     def check(self) -> None:
         """Raise AssertionError where an invariant is broken."""
         assert self._due == [ask() for ask in self._asked], "a core was spoken to and nobody noted its deadline"
+
+
+@cache
+def _numbers(spoken: int) -> tuple[int, ...]:
+    """The bits that are set; a peer speaks to few groups of its cores."""
+    return tuple(number for number in range(spoken.bit_length()) if spoken >> number & 1)

@@ -28,6 +28,8 @@ class Missed(Struct):
 class Wanted:
     """Items that are missed, and who has them."""
 
+    __slots__ = ("_due", "_missed", "_table")
+
     def __init__(self, table: Table) -> None:
         self._table = table
         self._missed: dict[bytes, Missed] = {}

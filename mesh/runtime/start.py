@@ -16,7 +16,8 @@ from mesh.crdt.events import OpenEra
 from mesh.effects import Emit
 from mesh.events import Leave
 from mesh.ids import Address
-from mesh.peer import Origin, Peer
+from mesh.origin import Origin
+from mesh.peer import Peer
 from mesh.runtime.announcer import Announcer
 from mesh.runtime.answers import Answers
 from mesh.runtime.clock import WallClock

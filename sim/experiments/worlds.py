@@ -7,7 +7,8 @@ from collections.abc import Callable
 from random import Random
 
 from mesh.effects import Effect
-from mesh.peer import Event, Origin, Peer
+from mesh.origin import Origin
+from mesh.peer import Event, Peer
 from sim.node import MakePeer
 from sim.scenario import Scenario, read_scenario
 
