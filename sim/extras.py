@@ -18,5 +18,5 @@ def need(libraries: tuple[str, ...], what: str) -> None:
     if missing:
         raise UsageError(
             f"{what}: this needs {' and '.join(missing)}, which the extra `sim` brings",
-            todo='pip install "chaos-metadata-mesh[sim]"',
+            todo='install it with `pip install "chaos-metadata-mesh[sim]"`',
         )

@@ -10,4 +10,4 @@ def test_a_missing_library_is_named_with_the_extra_that_brings_it() -> None:
     need(ACCOUNTS, "an account")
     with pytest.raises(UsageError, match=r"^a plot: this needs no_such_library") as raised:
         need(("polars", "no_such_library"), "a plot")
-    assert raised.value.todo == 'pip install "chaos-metadata-mesh[sim]"'
+    assert raised.value.todo == 'install it with `pip install "chaos-metadata-mesh[sim]"`'
