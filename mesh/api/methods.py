@@ -18,6 +18,7 @@ from mesh.api import (
     past,
     policies,
     proving,
+    reaching,
     reading,
     receipts,
     state,
@@ -60,6 +61,7 @@ from mesh.api.shapes import (
     PutParams,
     RecordAnswer,
     RecordPage,
+    ShowReach,
     StateList,
     SubmitParams,
     Writing,
@@ -67,7 +69,7 @@ from mesh.api.shapes import (
 from mesh.api.transaction_shapes import IntentAnswer, ShowIntent, ShowTransaction, TransactionAnswer
 from mesh.api.undo_shapes import UndoAnswer, UndoWindow
 from mesh.runtime.node import Node
-from mesh.runtime.rows import Health, Receipt, Why
+from mesh.runtime.rows import Health, Reaching, Receipt, Why
 
 P = TypeVar("P", bound=Params)
 
@@ -121,6 +123,7 @@ METHODS: Mapping[str, Method] = {
     "intents.show": _method(ShowIntent, IntentAnswer, transactions.show_intent),
     "members.list": _method(Nothing, MemberList, state.list_members),
     "members.why": _method(AskWhy, Why, state.explain_member),
+    "reach.show": _method(ShowReach, Reaching, reaching.show_reach),
     "state.list": _method(ListState, StateList, state.list_state),
     "state.get": _method(GetState, StateList, state.get_state),
     "health.get": _method(Nothing, Health, state.get_health),

@@ -98,6 +98,7 @@ _SAID = {
     "whose": "A node's name or id, or the beginning of a writer's id.",
     "number": "The last batch that stays valid; 0: none.",
     "branch": "Only this branch of a forked writer: its name, or the hash of its first batch.",
+    "member": "Only the paths of this member, by its name.",
     "label.NAME": "A label's value; NAME stands for the label, such as `label.zone=BTF`. May be given for several labels.",
 }
 

@@ -93,6 +93,7 @@ ENTRIES = (
     Entry("GET", "/v1/health", "health.get", _from_query),
     Entry("GET", "/v1/members", "members.list", _from_query),
     Entry("GET", "/v1/members/{member}/why", "members.why", _from_query),
+    Entry("GET", "/v1/reach", "reach.show", _from_query, ("member",)),
     Entry("GET", "/v1/records/{collection}", "records.list", _from_query, LIST_QUERIES),
     Entry("POST", "/v1/records", "records.submit", _submit, body="SubmitParams"),
     Entry("GET", RECORD, "records.get", _from_query, READ_QUERIES, guarded=True),

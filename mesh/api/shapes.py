@@ -81,6 +81,12 @@ class AskWhy(Params, frozen=True, kw_only=True):
     member: Text
 
 
+class ShowReach(Params, frozen=True, kw_only=True):
+    """The paths of which member, by its name; of all where there is none."""
+
+    member: Text = ""
+
+
 class PutParams(Writing, frozen=True, kw_only=True):
     """Make the record exactly `value`."""
 

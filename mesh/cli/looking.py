@@ -12,6 +12,7 @@ from mesh.cli.records import moment
 if TYPE_CHECKING:
     from mesh.client import Event
     from mesh.client.answers import Row
+    from mesh.runtime.rows import EvidenceRow, Why
 
 SIGNS = {"CREATE": "+", "UPDATE": "~", "REMOVE": "-", "SNAPSHOT": "=", "RESET": "!", "SYNC": ".", "BOOKMARK": "."}
 STYLES = {"CREATE": "green", "REMOVE": "red", "RESET": "yellow", "SYNC": "dim", "BOOKMARK": "dim"}
@@ -93,16 +94,40 @@ async def why(member: str, *, common: Common = DEFAULT) -> None:
         return show_json(found)
     row = found.member
     said_by = f", says {row.accuser}" if row.accuser else ""
-    note(f"{row.name} ({row.node[:8]}) at {row.address} is {row.standing} since {moment(row.since)}{said_by}")
-    if found.rtt_ms is not None:
-        note(f"its answers take {found.rtt_ms:g} ms")
+    standing = row.standing + degraded(row.degraded)
+    note(f"{row.name} ({row.node[:8]}) at {row.address} is {standing} since {moment(row.since)}{said_by}")
+    note(answering(found))
     if found.health:
         note(f"the asked peer is itself late or cut off: its local health is {found.health} (0 is good)")
     if not found.items:
         return note("nothing was noticed about it since the asked peer started")
     return show_table(
-        ("when", "what", "by"), [(moment(item.at), item.said, ", ".join(item.by)) for item in found.items]
+        ("when", "what", "by"), [(moment(item.at), noticed(item), ", ".join(item.by)) for item in found.items]
     )
+
+
+def noticed(item: "EvidenceRow") -> str:
+    """A piece of evidence, and how often it came."""
+    return item.said if item.times == 1 else f"{item.said} ({item.times} times, until {moment(item.until)})"
+
+
+def answering(found: "Why") -> str:
+    """How a member answers the asked peer itself, in words."""
+    if found.member.standing == "ended":
+        return "an admin has ended it: it is let in nowhere any more (mesh ends)"
+    if found.member.standing not in ("alive", "suspect"):
+        return "it is not here: it is dialled again and again, for ever"
+    if found.silent and found.heard:
+        return (
+            "it does not answer the asked peer, and its own probes arrive there: what the asked peer sends it is lost"
+        )
+    if found.silent:
+        return (
+            "it does not answer the asked peer, by datagrams of its own; others, or streams, may reach it (mesh reach)"
+        )
+    if found.rtt_ms is None:
+        return "it has not been asked yet" if not found.member.me else "it is the asked peer itself"
+    return f"it answers the asked peer within {found.rtt_ms:g} ms"
 
 
 async def state(topic: str = "", *, common: Common = DEFAULT) -> None:

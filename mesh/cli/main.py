@@ -61,6 +61,7 @@ _COMMANDS = (
     ("watch", "mesh.cli.looking:watch", WATCHING, "Print every change of a collection as it happens."),
     ("members", "mesh.cli.looking:members", WATCHING, "Show the members of the mesh."),
     ("why", "mesh.cli.looking:why", WATCHING, "Show why a member stands as it does."),
+    ("reach", "mesh.cli.reaching:reach", WATCHING, "Show who reaches whom, and which paths fail."),
     ("state", "mesh.cli.looking:state", WATCHING, "Show what units and nodes say of themselves."),
     ("init", "mesh.cli.folders:init", RUNNING, "Make a mesh and its first node, or another node."),
     ("up", "mesh.cli.up:up", RUNNING, "Run a node."),

@@ -38,7 +38,7 @@ from mesh.client.link import Dialling, Link, LinkLost, run_link
 from mesh.client.transaction_answers import Intent, ReceiptState, ReceiptStates, Transaction
 from mesh.client.watch import Watch
 from mesh.errors import UsageError
-from mesh.runtime.rows import Health, MemberRow, Receipt, Why
+from mesh.runtime.rows import Health, MemberRow, Reaching, Receipt, Why
 
 CONNECT_TIMEOUT_S = 5.0
 READS = (
@@ -47,7 +47,7 @@ READS = (
     *("held.list", "held.retry", "void.list"),  # A retry only judges again: asked twice it does the same.
     *("policies.list", "policies.explain", "transactions.show", "intents.show", "receipts.show"),
     *("ends.list", "ends.preview", "ends.add"),  # An end that is known already changes nothing.
-    *("conflicts.list", "forks.list", "members.list", "members.why"),
+    *("conflicts.list", "forks.list", "members.list", "members.why", "reach.show"),
     *("state.get", "state.list", "health.get", "watch.open"),
 )
 
@@ -302,6 +302,10 @@ class MeshClient:
     async def why(self, member: str) -> Why:
         """What led the peer to hold a member, by its name, as it does. Raises NotFound."""
         return await self._get(Why, "members.why", member=member)
+
+    async def reach(self, member: str = "") -> Reaching:
+        """Who reaches whom, and which paths fail; of one member or of all. Raises NotFound."""
+        return await self._get(Reaching, "reach.show", member=member)
 
     async def state(self, prefix: str = "") -> list[Row]:
         """State rows whose topic starts with `prefix`."""

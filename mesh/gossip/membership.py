@@ -111,7 +111,7 @@ class Membership:
                 return [Stream(received.sender, received.at, Open(probe))]
             case Open(probe):
                 self.prober.opened(received.sender, probe, now)
-                return []
+                return [*self.planes.worked(received.sender, STREAMS)]
             case Nack(probe, target):
                 self.prober.nacked(target, probe, now)
                 return []
@@ -127,6 +127,7 @@ class Membership:
                 raise AssertionError(f"{type(received.message).__name__} is not membership's to answer")
 
     def _on_ping(self, received: Received, ping: Ping, now: float) -> list[GossipEffect]:
+        self.prober.earshot.asked(received.sender)
         heard = self._hear_all(ping.news, received, now) if ping.news else []
         digests = self._digests()
         told = digests if digests.summary != ping.summary else None
@@ -136,6 +137,7 @@ class Membership:
     def _on_ack(self, received: Received, ack: Ack, now: float) -> list[GossipEffect]:
         effects = self._hear_all(ack.news, received, now) if ack.news else []
         if ack.target == received.sender:
+            self.prober.earshot.answered(ack.target)
             effects += self.planes.worked(ack.target, DATAGRAMS)
         asked = self.prober.answered(ack.target, ack.probe, now)
         if asked is not None and (at := self.roster.address(asked[0])) is not None:
@@ -183,6 +185,7 @@ class Membership:
             self.prober.watch(node, now)
             if not self.roster.takes_part(node):
                 self.planes.forget(node)
+                self.prober.earshot.forget(node)
             if isinstance(news, SignedClaim):
                 effects += self._judge_steadiness(node, heard, now)
                 effects += self._remember(node)
@@ -202,12 +205,14 @@ class Membership:
         steadiness = self.prober.steadiness
         if heard.refuted is None:
             return self._show(steadiness.forget(node), now)
+        was = "held down" if heard.refuted.was is Standing.DOWN else "suspected"
+        self.prober.evidence.note(now, node, f"says itself that it lives, and was {was}")
         return self._show(steadiness.refuted(node, heard.refuted, len(self.roster.others()) + 1, now), now)
 
     def _show(self, changes: list[Change], now: float) -> list[GossipEffect]:
         effects: list[GossipEffect] = []
         for change in changes:
-            said = f"unsteady for {change.held_s:g} s at least: it is accused wrongly again and again"
+            said = f"unsteady for {change.held_s:g} s at least: it was held down and came back, or is suspected again and again"
             self.prober.evidence.note(now, change.node, said if change.unsteady else "steady again")
             effects += self.planes.hold(change.node, change.unsteady)
         return effects
@@ -216,7 +221,8 @@ class Membership:
         """Somebody else, or one more, is without an answer of a member."""
         if accusation.accuser != self.roster.me or not new:
             said = "is held down" if accusation.standing is Standing.DOWN else "is suspected"
-            self.prober.evidence.note(now, accusation.node, said, (accusation.accuser, *accusation.voices))
+            voices = tuple(dict.fromkeys((accusation.accuser, *accusation.voices)))
+            self.prober.evidence.note(now, accusation.node, said, voices)
         if not new or accusation.standing is not Standing.SUSPECT or accusation.accuser == self.roster.me:
             return []
         return [effect for step in self.prober.weigh_in(accusation.node, now) for effect in self._do(step, now)]
@@ -284,7 +290,8 @@ class Membership:
         assert at is not None, f"{step.target.hex()} was probed and is not in the roster"
         match step:
             case Ask(target, probe):
-                return [Send(target, at, Ping(probe, self._digests().summary, self._news_for(target)))]
+                again = [Stream(target, at, Knock(probe))] if self.planes.failing(target) == STREAMS else []
+                return [Send(target, at, Ping(probe, self._digests().summary, self._news_for(target))), *again]
             case AskHelpers(target, probe, helpers):
                 found = [(helper, self.roster.address(helper)) for helper in helpers]
                 knock = [Stream(target, at, Knock(probe))] if self._config.stream_probe else []

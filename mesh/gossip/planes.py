@@ -1,6 +1,6 @@
 """Members that are here and not whole: one plane reaches them and the other does not, or they come and go (DESIGN §7).
 
-Invariant: only a member that takes part is degraded; the next success on the plane that failed ends that.
+Invariant: only a member that takes part is degraded; the next success on the plane that failed ends that, and each probe tries it.
 """
 
 from mesh.effects import Emit

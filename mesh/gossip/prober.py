@@ -10,6 +10,7 @@ from random import Random
 from msgspec import Struct
 
 from mesh.config import GossipConfig
+from mesh.gossip.earshot import MISSES, Earshot
 from mesh.gossip.evidence import Evidence
 from mesh.gossip.health import LocalHealth
 from mesh.gossip.relays import Relays
@@ -105,6 +106,7 @@ class Prober:
         "_round",
         "_suspicions",
         "_urgent",
+        "earshot",
         "evidence",
         "health",
         "roundtrips",
@@ -116,6 +118,7 @@ class Prober:
         self.health = LocalHealth(config.health_max)
         self.roundtrips = RoundTrips(config)
         self.evidence = Evidence()
+        self.earshot = Earshot()
         self.steadiness = Steadiness(config, now)
         self._suspicions = Suspicions(config)
         self._relays = Relays(config)
@@ -228,10 +231,15 @@ class Prober:
             self.evidence.note(
                 now, probing.target, f"no answer within {probing.patience_s:.3f} s; helpers asked", helpers
             )
+            self._miss(probing.target, now)
             steps.append(AskHelpers(probing.target, probing.probe, helpers))
         if now >= self._next_at:
             steps += self._next_period(now)
         return steps
+
+    def _miss(self, node: NodeId, now: float) -> None:
+        if self.earshot.missed(node):
+            self.evidence.note(now, node, f"left our last {MISSES} probes without an answer of its own")
 
     def _notice_stall(self, now: float) -> None:
         """A tick that comes late: nothing was heard meanwhile because nothing ran here."""
@@ -287,6 +295,7 @@ class Prober:
         for node in over:
             del self._errands[node]
             self.evidence.note(now, node, "did not answer our own probe")
+            self._miss(node, now)
         return [Verdict(node, Standing.SUSPECT, self._is_voice()) for node in over if self._roster.takes_part(node)]
 
     def _is_voice(self) -> bool:
@@ -349,3 +358,4 @@ class Prober:
         assert 0 <= self.health.score <= self._config.health_max
         self._relays.check()
         self.steadiness.check()
+        self.earshot.check()

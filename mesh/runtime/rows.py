@@ -37,24 +37,72 @@ class MemberRow(Struct, frozen=True):
 
 
 class EvidenceRow(Struct, frozen=True):
-    """At the moment `at` (seconds since 1970) this node noticed `said` about the member, by way of the members `by`."""
+    """At the moment `at` (seconds since 1970) this node noticed `said` about the member, by way of the members `by`.
+
+    `times`: so often in a row, the last time at `until`.
+    """
 
     at: float
     said: str
     by: list[str]
+    until: float = 0.0
+    times: int = 1
 
 
 class Why(Struct, frozen=True):
     """How a member stands here, and what led to it, oldest first.
 
     `rtt_ms` is its smoothed round trip, None where it never answered a probe of this node; `health` is this node's own score: 0 is
-    good, and each point makes it trust its own probes less.
+    good, and each point makes it trust its own probes less. `silent`: it does not answer this node's own probes, whatever others
+    say; `heard`: its own probes arrive here all the same, so what this node sends is lost on the way.
     """
 
     member: MemberRow
     rtt_ms: float | None
     health: int
     items: list[EvidenceRow]
+    silent: bool = False
+    heard: bool = False
+
+
+class ReachRow(Struct, frozen=True):
+    """Whom a member that is here reaches, as it says itself: names with ms, a power of two, within which their answers come.
+
+    `silent` do not answer it; of those `heard` are the ones whose own probes arrive there. To `unstreamed` it can't open a stream.
+    `said`: whether it has said anything yet.
+    """
+
+    name: str
+    said: bool
+    reached: dict[str, int] = {}
+    silent: list[str] = []
+    heard: list[str] = []
+    unstreamed: list[str] = []
+
+
+class PathFault(Struct, frozen=True):
+    """What is wrong between two members that are here, as both of them see it.
+
+    `how` is "one-way": what `one` sends does not arrive at `other`, and what `other` sends arrives; "both-ways": nothing arrives
+    at either; "unanswered": `one` has no answer from `other`, and what that says does not explain it; "streams": `one` can't open a
+    stream to `other`, and datagrams pass. Others may reach both: then nobody is held down.
+    """
+
+    one: str
+    other: str
+    how: str
+
+
+class Reaching(Struct, frozen=True):
+    """Who reaches whom. `items`: members by name; of more than 64 only those with a fault, or the one that was asked for.
+
+    `members` are here, and `said` of them have said whom they reach.
+    """
+
+    members: int
+    said: int
+    items: list[ReachRow]
+    faults: list[PathFault]
 
 
 class StateRow(Struct, frozen=True):

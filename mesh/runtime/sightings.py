@@ -47,10 +47,15 @@ def _copied(peer: Peer, node: NodeId) -> str:
 
 def _said(peer: Peer, node: NodeId, topic: str, part: str) -> str:
     """What a member last said of itself."""
+    said = item_of(peer, node, topic)
+    return str(said.get(part, "")) if isinstance(said, dict) else ""
+
+
+def item_of(peer: Peer, node: NodeId, topic: str) -> object:
+    """What a member last said under a topic of its board; None where it has said nothing."""
     board = peer.boards.owners().get(node)
     item = board.items.get(topic) if board is not None else None
-    said = read_item(item) if item is not None else None
-    return str(said.get(part, "")) if isinstance(said, dict) else ""
+    return read_item(item) if item is not None else None
 
 
 def owner_name(peer: Peer, node: NodeId) -> str:

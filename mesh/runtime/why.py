@@ -5,6 +5,7 @@ Invariant: everything shown was noticed by this node itself; nothing is conclude
 
 from mesh.ids import short
 from mesh.peer import Peer
+from mesh.runtime.reach import is_silent
 from mesh.runtime.rows import EvidenceRow, Why
 from mesh.runtime.sightings import member_row, owner_name
 
@@ -23,8 +24,10 @@ def explain(peer: Peer, wanted: str) -> Why | None:
     node = found[0].claim.node
     rtt_s = peer.prober.roundtrips.smoothed_s(node)
     items = [
-        EvidenceRow(entry.at, entry.said, [owner_name(peer, other) for other in entry.others])
+        EvidenceRow(entry.at, entry.said, [owner_name(peer, other) for other in entry.others], entry.until, entry.times)
         for entry in peer.prober.evidence.about(node)
     ]
     rtt_ms = round(rtt_s * 1000, 3) if rtt_s is not None else None
-    return Why(member_row(peer, found[0]), rtt_ms, peer.prober.health.score, items)
+    earshot = peer.prober.earshot
+    direct = (is_silent(peer, node), earshot.hears(node))
+    return Why(member_row(peer, found[0]), rtt_ms, peer.prober.health.score, items, *direct)

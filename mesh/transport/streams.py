@@ -15,6 +15,7 @@ from mesh.ids import Address, NodeId
 from mesh.security.trust import Certificate, Trust
 from mesh.transport.errors import PORT_MAX, ConnectFailed, StreamBroken
 from mesh.transport.prefixed import TlsStream
+from mesh.transport.silence import notice_silence
 
 FRAME_BYTES_MAX = 4 * 1024 * 1024  # Sixty-four of the largest batches.
 READ_BYTES = 64 * 1024
@@ -136,6 +137,7 @@ async def accept(stream: TlsStream, trust: Trust, address: Address) -> PeerStrea
     """
     try:
         peer = _peer(stream, trust, address)
+        notice_silence(stream.transport_stream)
         await peer.send(_WELCOME)
     except ConnectFailed as refusal:
         with trio.move_on_after(REFUSAL_TIMEOUT_S):
@@ -154,6 +156,7 @@ async def _dial(address: Address, context: ssl.SSLContext, trust: Trust) -> Peer
     except (OSError, ValueError, OverflowError) as error:
         raise ConnectFailed(f"can't connect: {explain(error)}", _is_refusal(error)) from error
     try:
+        notice_silence(plain)
         return await _greet(trio.SSLStream(plain, context, https_compatible=True), trust, address)
     except BaseException:
         await trio.aclose_forcefully(plain)

@@ -9,6 +9,7 @@ from mesh.api.faults import Invalid, UnknownMethod
 from mesh.api.methods import METHODS, WATCH_METHODS, decode, method
 from mesh.api.provenance import FieldConflict
 from mesh.api.shapes import GetRecord, ListRecords, PutOp, SubmitParams
+from mesh.runtime.rows import PathFault, Reaching, ReachRow
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -50,8 +51,15 @@ def test_the_page_asks_only_for_what_there_is() -> None:
     page = resources.files("mesh.api").joinpath("page.html").read_text("utf-8")
     asked = dict(re.findall(r'ask\(socket, \d+, "([a-z.]+)", \{(\w*)', page))
     assert asked.keys() - {*METHODS, *WATCH_METHODS} == set()
-    assert {"conflicts.list", "health.get", "watch.open"} == asked.keys()
+    assert {"conflicts.list", "health.get", "reach.show", "watch.open"} == asked.keys()
     assert asked["conflicts.list"] in METHODS["conflicts.list"].params.__struct_fields__
+    for field in ("reached", "silent"):
+        assert field in ReachRow.__struct_fields__
+        assert f"row.{field}" in page
+    for field in ("members", "said", "items", "faults"):
+        assert field in Reaching.__struct_fields__
+    assert "told({one, other, how})" in page
+    assert PathFault.__struct_fields__ == ("one", "other", "how")
     for field in ("withheld", "mark", "policy", "values", "field"):
         assert field in FieldConflict.__struct_fields__
         assert f".{field}" in page
