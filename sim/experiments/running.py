@@ -4,6 +4,7 @@ Invariant: what a cell gives does not depend on the process that ran it, nor on 
 that it works for.
 """
 
+import gc
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, as_completed
 from functools import cache
@@ -42,6 +43,7 @@ def run_cell(experiment: str, cell: Cell) -> Ran:
 def measure(experiment: Experiment, cell: Cell) -> Ran:
     """Run one cell here."""
     watch = Stopwatch()
+    gc.collect()  # The mesh of the cell before is a ring of parts that know each other, and may hold a gigabyte.
     try:
         with rare_collections(), large_pages():
             outcome = experiment.measure(experiment.scenario(cell.point), cell.point, cell.seed)

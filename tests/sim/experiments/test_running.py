@@ -3,6 +3,7 @@
 Invariant: processes and the cluster are real.
 """
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,9 +11,11 @@ import pytest
 from distributed import LocalCluster
 
 from mesh.errors import UsageError
+from sim.experiments.catalogue import find_experiment
 from sim.experiments.plan import Cell
 from sim.experiments.results import Measured
 from sim.experiments.running import measure, run_cells
+from sim.node import Node
 from tests.sim.experiments.own import EXPERIMENT
 
 OWN = str(Path(__file__).with_name("own.py"))
@@ -52,3 +55,10 @@ def test_a_cell_that_breaks_is_told_and_the_others_go_on() -> None:
 def test_no_cluster_is_told_in_a_sentence() -> None:
     with pytest.raises(UsageError, match="no cluster answers there"):
         list(run_cells(OWN, CELLS, workers=1, dask="nonsense://127.0.0.1:1"))
+
+
+def test_the_mesh_of_a_cell_before_is_let_go() -> None:
+    idle = find_experiment("idle")
+    for nodes in (4, 3):
+        measure(idle, Cell({"nodes": nodes}, 1))
+    assert sum(type(one) is Node for one in gc.get_objects()) <= 3
