@@ -4,6 +4,7 @@ Invariant: the outcome of a seed depends on the seed alone; a seed is begun only
 finished.
 """
 
+import gc
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from itertools import count, takewhile
@@ -47,6 +48,7 @@ class Hunter(Struct, frozen=True):
     def hunt(self, seed: int) -> Soaked:
         """Run the scenario of one seed with that seed."""
         scenario = self.make(seed)
+        gc.collect()  # Meshes are rings of parts that know each other: in an hour they would be gigabytes.
         try:
             report = self.run_one(scenario, seed)
         except Exception as error:  # A soak goes on; the seed shows it again.

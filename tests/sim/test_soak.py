@@ -3,9 +3,12 @@
 Invariant: time is counted in seeds here; the scenarios of the planted fault are small.
 """
 
+import gc
 from collections.abc import Callable
 from itertools import count
 
+from sim.experiments.worlds import quiet
+from sim.node import Node
 from sim.report import Report
 from sim.scenario import Scenario
 from sim.soak import Hunter, soak
@@ -54,3 +57,15 @@ def test_a_broken_simulator_is_a_failure_with_a_seed() -> None:
     soaked = Hunter(small, broken).hunt(7)
     assert soaked.failures == ("the simulator broke: ZeroDivisionError: seed 7",)
     assert not soaked.shrinks
+
+
+def test_the_meshes_of_seeds_before_are_let_go() -> None:
+    hunter = Hunter(make=lambda seed: quiet("Nothing happens", 5 - seed, 5.0))
+    gc.collect()
+    gc.disable()  # What is looked for now and then may have been found already.
+    try:
+        for seed in (1, 2):
+            assert hunter.hunt(seed).failures == ()
+    finally:
+        gc.enable()
+    assert sum(type(one) is Node for one in gc.get_objects()) <= 3
