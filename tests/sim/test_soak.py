@@ -60,7 +60,7 @@ def test_a_broken_simulator_is_a_failure_with_a_seed() -> None:
 
 
 def test_the_meshes_of_seeds_before_are_let_go() -> None:
-    hunter = Hunter(make=lambda seed: quiet("Nothing happens", 5 - seed, 5.0))
+    hunter = Hunter(make=lambda seed: quiet("Nothing happens", 5 - seed, 8.0))
     gc.collect()
     gc.disable()  # What is looked for now and then may have been found already.
     try:
