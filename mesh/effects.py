@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 
-class Send(Struct, frozen=True):
+class Send(Struct, frozen=True, gc=False):
     """Put `message` into a datagram to `to`. One that does not fit goes over a stream."""
 
     to: NodeId
@@ -33,7 +33,7 @@ class Send(Struct, frozen=True):
     message: Message
 
 
-class Stream(Struct, frozen=True):
+class Stream(Struct, frozen=True, gc=False):
     """Send `message` over the stream to `to`, which is opened where there is none. Its queue is bounded."""
 
     to: NodeId
@@ -53,7 +53,7 @@ class Hangup(Struct, frozen=True):
     to: NodeId
 
 
-class Posted(Struct, frozen=True):
+class Posted(Struct, frozen=True, gc=False):
     """Items of `owner`'s board are new here."""
 
     owner: NodeId

@@ -9,7 +9,7 @@ from mesh.ids import Address, NodeId
 from mesh.messages import Message
 
 
-class Received(Struct, frozen=True):
+class Received(Struct, frozen=True, gc=False):
     """`sender` said `message`. Over a stream its TLS certificate proves who it is, in a datagram the seal proves membership."""
 
     sender: NodeId

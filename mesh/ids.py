@@ -25,7 +25,7 @@ CertificateHash = NewType("CertificateHash", bytes)
 NO_BATCH = BatchHash(bytes(32))  # What the first batch of a writer names as its predecessor.
 
 
-class Address(Struct, frozen=True, array_like=True, order=True):
+class Address(Struct, frozen=True, array_like=True, order=True, gc=False):
     """Where a node listens: one number for its UDP and its TCP port."""
 
     host: str
@@ -35,7 +35,7 @@ class Address(Struct, frozen=True, array_like=True, order=True):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-class Boot(Struct, frozen=True, array_like=True, order=True):
+class Boot(Struct, frozen=True, array_like=True, order=True, gc=False):
     """One life of a node. A later boot outranks everything said about an earlier one (DESIGN §4).
 
     `count` is the larger of the stored and the highest heard in the node's name, plus one; `noise` is 64 random bits.

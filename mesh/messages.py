@@ -56,7 +56,7 @@ class Standing(IntEnum):
     LEFT = 3
 
 
-class Claim(Struct, frozen=True, array_like=True):
+class Claim(Struct, frozen=True, array_like=True, gc=False):
     """What a member says of itself. (boot, counter) orders a member's own claims; `standing` is ALIVE or LEFT.
 
     `key` is the public key whose fingerprint `node` is; `api` the URL at which clients are served. `over` has the noise of the
@@ -74,14 +74,14 @@ class Claim(Struct, frozen=True, array_like=True):
     over: Annotated[tuple[int, ...], Meta(max_length=OVER_MAX)] = ()
 
 
-class SignedClaim(Struct, frozen=True, array_like=True, tag=1):
+class SignedClaim(Struct, frozen=True, array_like=True, tag=1, gc=False):
     """A claim's bytes and its member's signature over them. Made once per change."""
 
     body: Bytes
     signature: Bytes
 
 
-class Accusation(Struct, frozen=True, array_like=True, tag=2):
+class Accusation(Struct, frozen=True, array_like=True, tag=2, gc=False):
     """What `accuser` says of another member's claim (boot, counter): SUSPECT or DOWN.
 
     `voices` are the members of good local health that found it silent, each for itself (Lifeguard's confirmations).
@@ -114,7 +114,7 @@ class Digests(Struct, frozen=True, array_like=True, dict=True):
         return blake2b(together, digest_size=MARK_BYTES).digest()
 
 
-class Ping(Struct, frozen=True, array_like=True, tag=10):
+class Ping(Struct, frozen=True, array_like=True, tag=10, gc=False):
     """Are you there? `probe` pairs the answer with the question; `summary` is of the sender's digests."""
 
     probe: int
@@ -122,7 +122,7 @@ class Ping(Struct, frozen=True, array_like=True, tag=10):
     news: News = ()
 
 
-class Ack(Struct, frozen=True, array_like=True, tag=11):
+class Ack(Struct, frozen=True, array_like=True, tag=11, gc=False):
     """I am here. A helper passes on the ack of the member that it was asked to ping.
 
     `digests` are told where they differ from the summary in the ping; None: they do not, or it is passed on.
@@ -217,7 +217,7 @@ class Batches(Struct, frozen=True, array_like=True, tag=31):
     session: Session = 0
 
 
-class Boards(Struct, frozen=True, array_like=True, tag=32):
+class Boards(Struct, frozen=True, array_like=True, tag=32, gc=False):
     """Signed deltas of boards. `more`: the receiver lacks others that did not fit; it may ask again.
 
     `pulled`: they answer the receiver's versions; otherwise they are news.
@@ -314,27 +314,27 @@ class Drop(Struct, frozen=True, array_like=True, tag=53):
     """We are not linked, or no longer."""
 
 
-class Sound(Struct, frozen=True, array_like=True, tag=54):
+class Sound(Struct, frozen=True, array_like=True, tag=54, gc=False):
     """How far are you? `linked`: the asker holds that there is a link."""
 
     stamp: Annotated[int, Meta(ge=0, lt=2**32)]
     linked: bool
 
 
-class Echo(Struct, frozen=True, array_like=True, tag=55):
+class Echo(Struct, frozen=True, array_like=True, tag=55, gc=False):
     """The answer to Sound, and members that are near to whoever answers."""
 
     stamp: Annotated[int, Meta(ge=0, lt=2**32)]
     near: Annotated[tuple[NodeId, ...], Meta(max_length=HINTS_MAX)]
 
 
-class Have(Struct, frozen=True, array_like=True, tag=56):
+class Have(Struct, frozen=True, array_like=True, tag=56, gc=False):
     """I have these items: whoever lacks them may want them (Plumtree §3, IHAVE)."""
 
     marks: Marks
 
 
-class Want(Struct, frozen=True, array_like=True, tag=57):
+class Want(Struct, frozen=True, array_like=True, tag=57, gc=False):
     """Give me these items; with `graft`, from now on all news at once (Plumtree §3, GRAFT)."""
 
     marks: Marks

@@ -15,7 +15,7 @@ from mesh.crdt.damage import Damaged, Mend, Suspect
 from mesh.crdt.effects import Ended, Gap, LedgerEffect, Stocked
 from mesh.crdt.events import Merge, OpenEra, Retry, RetryHeld, Stored, StoreFailed, TakeEnds
 from mesh.crdt.ledger import Ledger
-from mesh.crdt.replica import Table
+from mesh.crdt.replica import Table, Write
 from mesh.crdt.scrub import Due, Scrub
 from mesh.effects import OUTWARD, Effect, Emit, Store, StoreLazily
 from mesh.errors import MalformedMessage, StorageError
@@ -321,7 +321,7 @@ class Peer:
         match said:
             case StoreLazily(writes):
                 effects.append(said)
-                if any(write.table is Table.META for write in writes):  # This node took a higher boot.
+                if _tells_boot(writes):  # This node took a higher one.
                     self._spoken |= POSTING
                     work += self._posting.handle(Rebooted(self.roster.own.claim.boot), now)
             case Fresh():
@@ -382,6 +382,10 @@ class Peer:
 
 def _is_outward(said: _Said) -> TypeGuard[Effect]:
     return type(said) in OUTWARD  # That something is no instance of a Struct takes seven times as long to find out.
+
+
+def _tells_boot(writes: tuple[Write, ...]) -> bool:
+    return writes[0].table is not Table.BOARDS and any(write.table is Table.META for write in writes)
 
 
 def _split(rng: Random) -> Random:

@@ -109,7 +109,7 @@ class SoftDisk:
 
     def __init__(self, world: World, model: DiskModel) -> None:
         self._world, self._lazy_s = world, model.lazy_s
-        self._undo: deque[tuple[float, Write]] = deque()
+        self._undo: deque[tuple[float, Write, bytes | None]] = deque()  # Since when, and what stood there before.
         self.replica = MemoryReplica()
 
     def begin_with(self, rows: MemoryReplica) -> None:
@@ -122,7 +122,7 @@ class SoftDisk:
         while self._undo and self._undo[0][0] <= now - self._lazy_s:
             self._undo.popleft()
         for write in writes:
-            self._undo.append((now, Write(write.table, write.key, self.replica.get(write.table, write.key))))
+            self._undo.append((now, write, self.replica.get(write.table, write.key)))
         self.replica.write(writes)
 
     def write_now(self, writes: tuple[Write, ...]) -> None:
@@ -133,9 +133,9 @@ class SoftDisk:
     def cut_power(self) -> None:
         """Take back what was not synced."""
         while self._undo:
-            written, before = self._undo.pop()
+            written, write, before = self._undo.pop()
             if written > self._world.now - self._lazy_s:
-                self.replica.write((before,))
+                self.replica.write((Write(write.table, write.key, before),))
 
     def lose(self) -> None:
         """Replace the disk by an empty one."""

@@ -316,20 +316,20 @@ class Node:
     def _carry_out(self, effect: Effect) -> None:
         around = self._around
         match effect:
+            case StoreLazily(writes):
+                self._soft.write(writes)
+            case Posted():
+                pass
             case Send() | Stream() | Dial():
                 if self._hindrance is None or not self._hindrance.keeps(effect):
                     self._send_off(effect)
                 return
             case Store(ticket, writes):
                 self.disk.store(ticket, writes, self._stored, self._store_failed)
-            case StoreLazily(writes):
-                self._soft.write(writes)
             case Hangup(to):
                 around.streams.hangup(self, to)
             case Emit() | Visible() | Composed() | NotComposed():
                 around.metrics.hear(self, effect)
-            case Posted():
-                pass
         around.trace.note(around.world.now, self.name, describe_effect(effect))
 
     def _send_off(self, effect: Outgoing) -> None:

@@ -4,6 +4,7 @@ Invariant: a line depends on the time, the node and the value alone, so one seed
 """
 
 from array import array
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TextIO
 from zlib import crc32
@@ -11,11 +12,13 @@ from zlib import crc32
 import msgspec
 
 from mesh.crdt.events import Stored
+from mesh.crdt.replica import Write
 from mesh.effects import Effect, Posted, Store, StoreLazily, Visible
 from mesh.errors import MeshError
 from mesh.events import Received, Tick
 from mesh.peer import Event
 
+WRITES_MAX = 4096  # A board's delta is written by all nodes within a second or two.
 LINES_MAX = 4096  # Lines are hashed and written in blocks: one call per line costs more than the hash.
 
 
@@ -85,17 +88,21 @@ def describe_event(event: Event) -> str:
 def describe_effect(effect: Effect) -> str:
     """An effect as part of a line; a sent message is described by its parcel."""
     match effect:
-        case Store(ticket, writes):
-            return f"> Store {ticket} {_digest(list(writes))}"
         case StoreLazily(writes):
-            rows = [f"{write.table} {write.key[:8].hex()} {crc32(write.value or b''):08x}" for write in writes]
-            return f"> StoreLazily {' '.join(rows)}" if len(rows) > 1 else f"> StoreLazily {rows[0]}"
+            return f"> StoreLazily {' '.join(map(_describe_write, writes))}"
         case Posted(owner, items):
             return f"> Posted {owner[:8].hex()} {len(items)}"
+        case Store(ticket, writes):
+            return f"> Store {ticket} {_digest(list(writes))}"
         case Visible():  # Too long to read.
             return f"> Visible {_digest(effect)}"
         case _:
             return f"> {type(effect).__name__} {_json(effect).decode()}"
+
+
+@lru_cache(WRITES_MAX)
+def _describe_write(write: Write) -> str:
+    return f"{write.table} {write.key[:8].hex()} {crc32(write.value or b''):08x}"
 
 
 def _digest(value: object) -> str:

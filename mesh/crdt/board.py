@@ -23,7 +23,7 @@ DELTA_MARK_BYTES = 8
 CHAIN_MAX = 16  # Deltas since the last whole board; then the owner publishes a whole one again.
 
 
-class Item(Struct, frozen=True, array_like=True):
+class Item(Struct, frozen=True, array_like=True, gc=False):
     """One topic of a board: a msgpack value, or None where the owner took it away. `at` is the owner's clock, seconds."""
 
     topic: str
@@ -75,18 +75,18 @@ class SignedDelta(Struct, frozen=True, array_like=True, dict=True):
             raise MalformedMessage(f"a board's delta was expected: {error}") from None
 
     @cached_property
-    def row(self) -> bytes:
-        """What is kept of a board that is this delta alone."""
-        return _encode((self,))
+    def stored(self) -> StoreLazily:
+        """What keeps a board that is this delta alone."""
+        return StoreLazily((Write(Table.BOARDS, self.delta.owner, _encode((self,))),))
 
 
-class Board(Struct, frozen=True):
+class Board(Struct, frozen=True, gc=False):
     """What is held of one owner's board."""
 
     boot: Boot
     version: int
     items: Mapping[str, Item]
-    chain: tuple[tuple[Delta, SignedDelta], ...]
+    chain: tuple[SignedDelta, ...]
     weight: int
 
 
@@ -159,11 +159,9 @@ class Boards:
     def removed_by(self, delta: Delta) -> tuple[Item, ...]:
         """The items, now without a value, that a whole board takes away because it does not name their topics."""
         board = self._boards.get(delta.owner)
-        if board is None or delta.start != 0 or not self.follows(delta):
+        if board is None or delta.start != 0 or board.items.keys() <= delta.values.keys() or not self.follows(delta):
             return ()
         gone = [item for topic, item in board.items.items() if topic not in delta.values]
-        if not gone:
-            return ()
         named = {item.topic for item in delta.items}
         at = max((item.at for item in delta.items), default=0.0)
         return tuple(Item(item.topic, None, max(at, item.at)) for item in gone if item.topic not in named)
@@ -173,23 +171,23 @@ class Boards:
         if not self.follows(delta):
             return None
         before = self._boards.get(delta.owner)
+        chain: tuple[SignedDelta, ...] = (signed,)
         if before is None or delta.start == 0:
-            items, row = delta.values, signed.row
-            chain: tuple[tuple[Delta, SignedDelta], ...] = ((delta, signed),)
+            items, stored = delta.values, signed.stored
         else:
             changed = {**before.items, **{item.topic: item for item in delta.items}}
             items = {topic: item for topic, item in changed.items() if item.value is not None}
-            chain = (*before.chain, (delta, signed))
-            row = _encode(tuple(entry for _, entry in chain))
+            chain = (*before.chain, signed)
+            stored = StoreLazily((Write(Table.BOARDS, delta.owner, _encode(chain)),))
         self._boards[delta.owner] = Board(delta.boot, delta.version, items, chain, delta.weight)
         self._sums.add(delta.owner, delta.weight - (before.weight if before is not None else 0))
-        return StoreLazily((Write(Table.BOARDS, delta.owner, row),))
+        return stored
 
     def since(self, owner: NodeId, boot: Boot, version: int) -> list[SignedDelta]:
         """The deltas that take a holder of (boot, version) of a board to what is held here; none if it is as new."""
         board = self._boards.get(owner)
         if board is None or (boot, version) >= (board.boot, board.version):
             return []
-        if boot < board.boot or version < board.chain[0][0].version:
-            return [signed for _, signed in board.chain]
-        return [signed for delta, signed in board.chain if delta.version > version]
+        if boot < board.boot or version < board.chain[0].delta.version:
+            return list(board.chain)
+        return [signed for signed in board.chain if signed.delta.version > version]

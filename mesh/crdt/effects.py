@@ -22,7 +22,7 @@ class Store(Struct, frozen=True):
     writes: Writes
 
 
-class StoreLazily(Struct, frozen=True):
+class StoreLazily(Struct, frozen=True, gc=False):
     """Write when convenient, to the boards' environment; nobody waits for it and losing it is harmless."""
 
     writes: tuple[Write, ...]

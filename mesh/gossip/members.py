@@ -17,7 +17,7 @@ MARK_BYTES = 8
 NOWHERE = -1
 
 
-class Member(Struct, frozen=True):
+class Member(Struct, frozen=True, gc=False):
     """What is known of one member: its newest claim, how it stands, since when (seconds), and who says so."""
 
     claim: Claim

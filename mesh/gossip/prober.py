@@ -26,7 +26,7 @@ ERRANDS_MAX = 16  # Suspects that are probed at once on account of what others, 
 ISOLATED_PERIODS = 60  # So long a member that hears nobody may take it that it is itself cut off.
 
 
-class Probing(Struct):
+class Probing(Struct, gc=False):
     """A probe that is outstanding."""
 
     target: NodeId
@@ -44,7 +44,7 @@ class Probing(Struct):
         return min(self.ends_at, self.asked_at + self.patience_s)
 
 
-class Ask(Struct, frozen=True):
+class Ask(Struct, frozen=True, gc=False):
     """Ping `target` as probe number `probe`."""
 
     target: NodeId

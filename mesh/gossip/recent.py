@@ -18,7 +18,7 @@ ITEMS_MAX = 16_384
 BYTES_MAX = 8 * 1024 * 1024
 
 
-class Item(Struct, eq=False):
+class Item(Struct, eq=False, gc=False):
     """A batch or a board's delta. `said` is None until it is ours to give.
 
     `holders` are known to have it; True: they gave it to us, False: they say so.

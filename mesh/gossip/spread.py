@@ -37,7 +37,7 @@ MARKS_OF = {Lane.LEDGER: Lane.MARKS, Lane.BOARD: Lane.BOARD_MARKS}
 _COUNT_MAX = INLINE_BYTES // MARK_COST_BYTES
 
 
-class Fresh(Struct, frozen=True):
+class Fresh(Struct, frozen=True, gc=False):
     """A board's delta that is new here; `source` is None for this node's own.
 
     `whole_of`: the owner whose whole board it is, so that nobody needs an older delta; None: it is a part of a board.
@@ -246,7 +246,11 @@ class Spread:
         gathered: dict[tuple[NodeId, Lane], list[Item]] = {}
         for lane, node, item in self._lanes.take(now):
             if node not in item.holders:  # It may have come from there while it waited here.
-                gathered.setdefault((node, lane), []).append(item)
+                items = gathered.get((node, lane))
+                if items is None:
+                    gathered[node, lane] = [item]
+                else:
+                    items.append(item)
         effects: list[GossipEffect] = []
         told: dict[
             tuple[Lane, tuple[int, ...]], Sequence[Said]
