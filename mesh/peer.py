@@ -155,10 +155,11 @@ class Peer:
 
     def digests(self) -> Digests:
         """What this peer holds, as its probes say it. Durable state only."""
-        held = Digests(self.roster.digest, self.ledger.durable.digest, self.boards.digest, self.repair.state())
-        if held != self._held:
-            self._held = held
-        return self._held  # With its summary, where that was asked for before.
+        held, roster, boards = self._held, self.roster.digest, self.boards.digest
+        ledger, state = self.ledger.durable.digest, self.repair.state()
+        if held.roster != roster or held.boards != boards or held.ledger != ledger or held.state != state:
+            held = self._held = Digests(roster, ledger, boards, state)
+        return held  # With its summary, where that was asked for before.
 
     def progress(self) -> Progress | None:
         """How far this peer has come in taking in what it lacks, while that is much."""

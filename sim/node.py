@@ -124,7 +124,7 @@ class Node:
         self.peer: Peer | None = None
         self.up, self.powered, self.life, self.started_at = False, True, 0, inf
         self._hindrance: Hindrance | None = None
-        self._outgoing: dict[Address, list[Parcel]] = {}
+        self._outgoing: list[tuple[Address, Parcel]] = []
         self._wake_at, self._woken_for, self._woken_at, self._ticks = inf, inf, -inf, 0
 
     def start(self, acquaintance: Acquaintance = NOBODY) -> None:
@@ -308,10 +308,8 @@ class Node:
         around.trace.note(around.world.now, self.name, f"> {at.host} {parcel.label}")
         if parcel.size > BODY_BYTES_MAX:
             around.streams.send(self, at, parcel)
-        elif at in self._outgoing:
-            self._outgoing[at].append(parcel)
         else:
-            self._outgoing[at] = [parcel]
+            self._outgoing.append((at, parcel))
 
     def _carry_out(self, effect: Effect) -> None:
         around = self._around
@@ -347,13 +345,16 @@ class Node:
 
     def _post(self) -> None:
         """Send what is for one peer in as few datagrams as it fits, as the runtime's loop does."""
-        outgoing, self._outgoing = self._outgoing, {}
-        send = self._around.network.send
-        for at, parcels in outgoing.items():
-            if len(parcels) == 1:
-                send(self, at, parcels[0])
-                continue
-            for datagram in bundles(parcels, BODY_BYTES_MAX):
+        send, outgoing = self._around.network.send, self._outgoing
+        if len(outgoing) == 1:  # Mostly.
+            send(self, *outgoing.pop())
+            return
+        together: dict[Address, list[Parcel]] = {}
+        for at, parcel in outgoing:
+            together.setdefault(at, []).append(parcel)
+        outgoing.clear()
+        for at, parcels in together.items():
+            for datagram in bundles(parcels, BODY_BYTES_MAX) if len(parcels) > 1 else parcels:
                 send(self, at, datagram)
 
     def _sleep(self) -> None:

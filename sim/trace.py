@@ -43,7 +43,7 @@ class Trace:
     def __init__(self, file: TextIO | None = None) -> None:
         self._file = file
         self._moments, self._wording = blake2b(digest_size=16), blake2b(digest_size=16)
-        self._times = array("d")
+        self._times: list[float] = []
         self._words: list[str] = []
         self.lines = 0
 
@@ -63,12 +63,12 @@ class Trace:
     def _flush(self) -> None:
         times, words = self._times, self._words
         self.lines += len(times)
-        self._moments.update(times.tobytes())
+        self._moments.update(array("d", times).tobytes())
         self._wording.update("\n".join([*words, ""]).encode())
         if self._file is not None:
             told = zip(times, words[::2], words[1::2], strict=True)
             self._file.write("".join([f"{round(now * 1e9)} {name} {text}\n" for now, name, text in told]))
-        self._times = array("d")
+        times.clear()
         words.clear()
 
 

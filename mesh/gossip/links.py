@@ -220,9 +220,7 @@ class Links:
 
     def _renew(self, now: float) -> list[GossipEffect]:
         """Draw again what was drawn when the mesh was far smaller."""
-        others = len(self._roster.others())
-        stale = self.table.stalest()
-        if stale is None or self._offers or self.table.links[stale].among * GROWN > others:
+        if self._offers or not self.table.has_stale(len(self._roster.others()) / GROWN):
             return []
         return self._offer(self._drawn(), False, now)
 

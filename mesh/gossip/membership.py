@@ -308,11 +308,12 @@ class Membership:
                 return self._follow(self.roster.accuse(target, standing, now, voice), now)
 
     def _has_news(self) -> bool:
-        return len(self._news) > 0 and len(self.roster.others()) > 0
+        return bool(self._news) and len(self.roster.others()) > 0
 
     def _news_for(self, node: NodeId) -> tuple[Newsflash, ...]:
         """What a probe or its answer carries along: the accusation of the other side first, so that it can refute."""
-        news, member = self._news.take(len(self.roster.others()) + 1), self.roster.get(node)
+        news = self._news.take(len(self.roster.others()) + 1) if self._news else ()
+        member = self.roster.get(node)
         accusation = member.accusation if member is not None and self._config.buddy else None
         return (accusation, *news) if accusation is not None else news
 

@@ -77,6 +77,10 @@ class Table:
             default=None,
         )
 
+    def has_stale(self, among: float) -> bool:
+        """Whether a link by lot was drawn from so many members at most."""
+        return any(link.among <= among and not link.near for link in self.links.values())
+
     def check(self) -> None:
         """Raise AssertionError where an invariant is broken."""
         assert len(self.links) <= self._room
