@@ -75,6 +75,10 @@ class Workload(Struct, frozen=True, forbid_unknown_fields=True):
     publish_interval_s: Annotated[
         Annotated[float, Meta(gt=0.0)], Meta(description="How often each node's board changes.")
     ] = 10.0
+    topics: Annotated[
+        Count,
+        Meta(description="How many topics each board has; one changes at a time, or of several is taken away."),
+    ] = 1
     buries: Annotated[Share, Meta(description="Share of writes that bury a record; the next at it restores it.")] = 0.0
     clears: Annotated[Share, Meta(description="Share of writes that clear a field.")] = 0.0
     from_s: Annotated[Seconds, Meta(description="When people begin to write.")] = 5.0

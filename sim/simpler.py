@@ -92,7 +92,7 @@ def _half_way(at_s: float) -> float:
 
 
 def less_work(scenario: Scenario) -> Iterator[Scenario]:
-    """No writes, or half of them; one record; no buries and clears; boards that hardly change."""
+    """No writes, or half of them; one record; no buries and clears; boards of one topic that hardly change."""
     work = scenario.workload
     for less in _less(work):
         yield replace(scenario, workload=less)
@@ -107,6 +107,8 @@ def _less(work: Workload) -> Iterator[Workload]:
         yield replace(work, buries=0.0, clears=0.0)
     if work.keys > 1:
         yield replace(work, keys=1)
+    if work.topics > 1:
+        yield replace(work, topics=1)
     if work.publish_interval_s < PUBLISH_S_MAX:
         yield replace(work, publish_interval_s=PUBLISH_S_MAX)
 

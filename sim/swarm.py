@@ -60,13 +60,13 @@ def swarm(seed: int) -> Scenario:
         disk=DiskModel(store_jitter_s=rng.choice((0.0, 0.001, 0.02))),
         clock=ClockModel(rng.choice((0.0, 0.05, 2.0)), rng.choice((0.0, 0.0, 100.0)), epoch_s=1e6),
         gossip=GossipConfig(),
-        workload=_workload(rng),
+        workload=_workload(rng, Random(f"swarm/{seed}/topics").choice((1, 3, 12))),
         checks=Checks(every=100, grace_s=120.0),
         faults=faults,
     )
 
 
-def _workload(rng: Random) -> Workload:
+def _workload(rng: Random, topics: int) -> Workload:
     return Workload(
         writes_per_s=rng.choice((0.5, 2.0, 8.0)),
         keys=rng.choice((1, 10, 100)),
@@ -74,6 +74,7 @@ def _workload(rng: Random) -> Workload:
         settle_s=SETTLE_S,
         buries=rng.choice((0.0, 0.1)),
         clears=rng.choice((0.0, 0.1)),
+        topics=topics,
     )
 
 

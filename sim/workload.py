@@ -79,13 +79,17 @@ def _operation(kind: Verb, record: RecordId, request: int) -> Operation:
     return BuryRecord(record) if kind is BuryRecord else RestoreRecord(record)
 
 
-class Publishers:
-    """Every node's board: one topic that changes at an interval."""
+TAKEN_AWAY = 0.1  # Of what boards with several topics say.
 
-    __slots__ = ("_interval_s", "_rng", "_until", "_world")
+
+class Publishers:
+    """Every node's board: a topic of it changes at an interval. With one topic each delta is a whole board."""
+
+    __slots__ = ("_interval_s", "_rng", "_topics", "_until", "_world")
 
     def __init__(self, world: World, model: Workload, rng: Random) -> None:
         self._world, self._interval_s, self._rng = world, model.publish_interval_s, rng
+        self._topics = model.topics
         self._until = 0.0
 
     def begin(self, nodes: Sequence[Node], until: float) -> None:
@@ -98,4 +102,11 @@ class Publishers:
         now = self._world.now
         if now < self._until:
             self._world.at(now + self._interval_s, self._publish, node)
-            node.tell(Publish("node", {"load": round(self._rng.random(), 3)}))
+            node.tell(self._said())
+
+    def _said(self) -> Publish:
+        load = {"load": round(self._rng.random(), 3)}
+        if self._topics == 1:
+            return Publish("node", load)
+        topic = f"unit/{self._rng.randrange(self._topics)}"
+        return Publish(topic, None if self._rng.random() < TAKEN_AWAY else load)

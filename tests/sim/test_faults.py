@@ -4,6 +4,7 @@ from mesh.crdt.fingerprint import read_fingerprint
 from mesh.crdt.verify import verify_replica
 from sim.breakage import Crash, Heal, LyingDisk, Partition, Restart
 from sim.checks import deep_differences, differences
+from sim.laboratory import Mesh
 from sim.node import MESH
 from sim.trust import CheapTrust
 from tests.sim.mesh import Listening, scenario
@@ -32,6 +33,14 @@ def test_a_machine_that_somebody_else_restarted_is_not_restarted_again() -> None
     listening = Listening(scenario(faults=[crash, {"kind": "restart", "at_s": 12}]))
     listening.world.run(30)
     assert sorted(node.life for node in listening.nodes) == [1, 1, 1, 2]
+
+
+def test_streams_that_are_reset_break_at_both_ends_and_open_again() -> None:
+    mesh = Mesh(scenario(faults=[{"kind": "reset-streams", "at_s": 15, "nodes": [0]}]))
+    mesh.run_for(30)
+    seen = [(row["kind"], row["time_s"] > 14.9) for row in mesh.events().iter_rows(named=True)]
+    assert (seen.count(("Disconnected", False)), seen.count(("Disconnected", True)) >= 2) == (0, True)
+    assert seen.count(("Connected", True)) >= 2
 
 
 def test_a_partition_has_the_shares_asked_for_and_heals() -> None:

@@ -41,3 +41,17 @@ def test_boards_are_published_at_their_interval() -> None:
     assert peer is not None
     versions = [board.version for board in peer.boards.owners().values()]
     assert all(version in (5, 6) for version in versions)  # A node that starts late misses its first moment.
+
+
+def test_boards_of_several_topics_change_by_deltas_and_lose_topics_again() -> None:
+    listening = Listening(scenario(workload={"publish_interval_s": 1.0, "topics": 12}, network={"loss": 0.1}))
+    listening.world.run(29.0)
+    peer = listening.nodes[0].peer
+    assert peer is not None
+    boards = list(peer.boards.owners().values())
+    assert any(delta.start > 0 for board in boards for delta, _ in board.chain)
+    assert all(1 < len(board.items) < 12 for board in boards)
+    listening.world.run(40.0)
+    held = [node.peer.boards.owners() for node in listening.nodes if node.peer is not None]
+    said = [[(owner, board.version, dict(board.items)) for owner, board in sorted(one.items())] for one in held]
+    assert said.count(said[0]) == 4
