@@ -20,6 +20,7 @@ from sim.report import Stopwatch, as_json
 from sim.reproduce import read_report, reproduce
 from sim.scenario import Scenario
 from sim.shrink import TRIES, Shrunk, shrink
+from sim.soak import TRIES as SOAK_TRIES
 from sim.soak import Hunter, Soaked, soak
 from sim.writing import as_toml
 
@@ -50,7 +51,7 @@ def shrink_one(
     """
     console = Console(soft_wrap=True, highlight=False)
     small = shrink(load(scenario, changes), seed, tries=tries, tell=lambda found: console.print(in_short(found)))
-    write_text(out, as_toml(small.scenario))
+    write_text(out, failing_toml(small))
     tell_shrunk(small, out, console)
     return 0
 
@@ -104,12 +105,14 @@ def _tell_soaked(soaked: Soaked, console: Console) -> None:
     for failure in soaked.failures:
         console.print(f"  {failure}", markup=False)
     console.print(f"again with: mesh-sim run swarm:{soaked.seed} --seed {soaked.seed}", markup=False)
+    if soaked.shrinks:
+        console.print(f"seed {soaked.seed} is being made small, in at most {SOAK_TRIES} runs like it", markup=False)
 
 
 def _keep(seed: int, small: Shrunk, out: Path, console: Console) -> None:
     make_folder(out)
     path = out / f"seed-{seed}.toml"
-    write_text(path, as_toml(small.scenario))
+    write_text(path, failing_toml(small))
     write_text(path.with_suffix(".json"), as_json(small.report))
     console.print(f"seed {seed}, made small:", markup=False)
     tell_shrunk(small, path, console)
@@ -156,15 +159,23 @@ def in_short(scenario: Scenario) -> str:
     return f"  {scenario.nodes} nodes, {scenario.seconds:g} s, {writes}, {len(scenario.faults)} faults ({kinds})"
 
 
+def failing_toml(small: Shrunk) -> str:
+    """A file that says with which seed it fails, and how; the seed is often another one than that of the run it was made from."""
+    failures = "".join(f"# {failure}\n" for failure in small.report.failures)
+    return f"# Fails with --seed {small.seed}:\n{failures}{as_toml(small.scenario)}"
+
+
 def tell_shrunk(small: Shrunk, path: Path, console: Console) -> None:
     """Print what a failing run was shrunk to, and how to run it."""
-    console.print(
-        f"shrunk in {small.tries} runs{'' if small.whole else ', and not done: give --tries'} to", markup=False
-    )
+    console.print(f"shrunk in {small.tries} runs to", markup=False)
     console.print(in_short(small.scenario), markup=False)
     for failure in small.report.failures:
         console.print(f"  {failure}", markup=False)
-    console.print(f"again with: mesh-sim run {quote(str(path))} --seed {small.seed}", style="bold", markup=False)
+    which = f"{quote(str(path))} --seed {small.seed}"
+    console.print(f"again with: mesh-sim run {which}", style="bold", markup=False)
+    if not small.whole:
+        smaller = quote(str(path.with_stem(f"{path.stem}-smaller")))
+        console.print(f"it may become smaller yet: mesh-sim shrink {which} --out {smaller}", markup=False)
 
 
 def make_folder(path: Path) -> None:

@@ -2,6 +2,9 @@
 
 from random import Random
 
+import msgspec
+import pytest
+
 from sim.capacity import Capacity, Lines
 from sim.network import DATAGRAM_OVERHEAD_BYTES, Network
 from sim.scenario import NetworkModel
@@ -39,6 +42,25 @@ def test_a_network_is_as_fast_as_the_slower_of_two_lines() -> None:
     assert 46 <= len(target.got) <= 50
     world.run(30.0)
     assert target.got == [str(number) for number in range(100)]
+
+
+@pytest.mark.parametrize("side", ["up_byte_s", "down_byte_s"])
+def test_a_full_line_drops_datagrams_and_keeps_streams_waiting(side: str) -> None:
+    world, source, target = World(), Listener(0), Listener(1)
+    size = parcel().size + DATAGRAM_OVERHEAD_BYTES
+    capacity = msgspec.convert({side: 10.0 * size, "queue_bytes": 5 * size}, Capacity)
+    model = NetworkModel(delay_s=0.0, jitter_s=0.0, loss=0, duplicates=0, reordered=0, capacity=capacity)
+    network = Network(world, model, Random(1))
+    network.attach(source)
+    network.attach(target)
+    for number in range(20):
+        network.send(source, target.address, parcel(str(number)))
+    world.run(10.0)
+    assert network.traffic.lost["full line"] == 20 - len(target.got)
+    assert 4 <= len(target.got) <= 6
+    assert [round(network.stream_wait(source, target, size), 6) for _ in range(20)] == [
+        pytest.approx(0.1 * (number + 1)) for number in range(20)
+    ]
 
 
 def test_a_datagram_over_the_mtu_vanishes() -> None:

@@ -15,6 +15,8 @@ def test_a_failing_run_is_shrunk_to_a_file_that_fails_again(tmp_path: Path) -> N
     done = mesh_sim("shrink", "steady", "--seed", "1", "--out", str(out), "--tries", "12", *SMALL, *LIAR)
     assert done.returncode == 0, done.stderr
     assert f"again with: mesh-sim run {out} --seed 1" in done.stdout
+    assert out.read_text("utf-8").startswith("# Fails with --seed 1:\n# write ")
+    assert "it may become smaller yet: mesh-sim shrink" in done.stdout
     again = mesh_sim("run", str(out), "--seed", "1")
     assert again.returncode == 1
     assert "was durable and is gone, without a lost disk" in " ".join(again.stdout.split())

@@ -7,6 +7,7 @@ from itertools import pairwise
 from math import sqrt
 from random import Random
 
+from sim.losses import Bursts
 from sim.network import Network
 from sim.scenario import NetworkModel
 from sim.world import World
@@ -43,6 +44,22 @@ def test_losses_and_duplicates_come_at_their_rates() -> None:
     doubles = len(target.got) - len(set(target.got))
     assert within(network.traffic.lost["loss"], 0.05)
     assert within(doubles, 0.02)
+
+
+def test_bursts_lose_datagrams_in_a_row_and_streams_as_often() -> None:
+    bursts = Bursts(good_s=0.3, bad_s=0.1, bad_loss=1.0)
+    network, target = flood(NetworkModel(loss=0, duplicates=0, reordered=0, jitter_s=0, bursts=bursts))
+    numbers = [int(label) for label in target.got]
+    lost = [after - before - 1 for before, after in pairwise(numbers) if after - before > 1]
+    assert sum(lost) + numbers[0] + SENT - 1 - numbers[-1] == network.traffic.lost["burst"]
+    assert 70 <= sum(lost) / len(lost) <= 140  # A spell of a tenth of a second at a datagram each millisecond.
+    assert 0.15 <= sum(lost) / SENT <= 0.35
+    chances = []
+    for at in range(2_000):
+        network.world.run(1_000.0 + at)
+        chances.append(network.stream_loss(Listener(0), Listener(1)))
+    assert set(chances) == {0.0, 1.0}
+    assert 0.2 <= sum(chances) / len(chances) <= 0.3
 
 
 def test_what_is_sent_is_lost_or_arrives() -> None:
