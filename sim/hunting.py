@@ -5,6 +5,7 @@ written to disk can be run again from there alone.
 """
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from shlex import quote
 from typing import Annotated
@@ -81,6 +82,7 @@ def soak_swarms(
         raise UsageError(
             "--minutes and --jobs: more than 0 was expected", field="jobs", todo="for example --minutes 10"
         )
+    _try(out)
     watch, console = Stopwatch(), Console(soft_wrap=True, highlight=False)
     runs = messages = failed = 0
     for soaked in soak(first, jobs, lambda: watch.seconds() < minutes * 60.0, Hunter()):
@@ -94,6 +96,15 @@ def soak_swarms(
         f"{runs} seeds from {first} on, {messages:,} messages, {watch.seconds():.0f} s: {verdict}", markup=False
     )
     return 1 if failed else 0
+
+
+def _try(out: Path) -> None:
+    """See that a folder takes files, before an hour's work, and leave none where none was. Raises UsageError."""
+    make_folder(out)
+    write_text(out / "try", "")
+    (out / "try").unlink()
+    with suppress(OSError):
+        out.rmdir()
 
 
 def _tell_soaked(soaked: Soaked, console: Console) -> None:

@@ -5,6 +5,7 @@ Invariant: a file is there whole or not at all; one that was made by other code 
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -77,6 +78,8 @@ def write_whole(path: Path, raw: bytes) -> None:
         beside.write_bytes(raw)
         beside.replace(path)
     except OSError as error:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
         raise UsageError(
             f"{path}: can't write there: {error.strerror}", field="out", todo="name another folder with --out"
         ) from None

@@ -37,7 +37,8 @@ def test_a_report_is_reproduced(tmp_path: Path) -> None:
 
 def test_mistakes_are_told_without_a_traceback(tmp_path: Path) -> None:
     (tmp_path / "no.json").write_text("[]", "utf-8")
-    for wrong in (["reproduce", str(tmp_path / "no.json")], ["reproduce", str(tmp_path)]):
+    unwritable = ["soak", "--minutes", "1", "--out", str(tmp_path / "no.json" / "soak")]
+    for wrong in (["reproduce", str(tmp_path / "no.json")], ["reproduce", str(tmp_path)], unwritable):
         done = mesh_sim(*wrong)
         assert done.returncode == 2, wrong
         assert done.stderr.startswith("mesh-sim: "), done.stderr

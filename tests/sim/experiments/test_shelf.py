@@ -53,6 +53,8 @@ def test_a_file_is_written_whole_and_leaves_nothing_beside_it(tmp_path: Path) ->
     write_whole(tmp_path / "new" / "file", b"old")
     write_whole(tmp_path / "new" / "file", b"new")
     assert [(path.name, path.read_bytes()) for path in (tmp_path / "new").iterdir()] == [("file", b"new")]
-    (tmp_path / "plain").write_bytes(b"")
-    with pytest.raises(UsageError, match="can't write there"):
-        write_whole(tmp_path / "plain" / "file", b"")
+    (tmp_path / "new" / "taken").mkdir()
+    for place in (tmp_path / "new" / "file" / "below", tmp_path / "new" / "taken"):
+        with pytest.raises(UsageError, match="can't write there"):
+            write_whole(place, b"")
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["file", "taken"]
