@@ -153,6 +153,15 @@ def test_a_stale_claim_is_answered_to_the_claimant_alone() -> None:
     assert heard(core, Gossip((signed("bob"),)), by="cyd") == []
 
 
+def test_a_claim_older_than_the_one_held_is_answered_with_all_that_is_held_so_that_its_member_outdoes_it() -> None:
+    core = alone("bob")
+    core.roster.hear(signed("bob", counter=3), 0.5)
+    core.roster.hear(accusation("bob", counter=3), 0.6)
+    held = Gossip((signed("bob", counter=3), accusation("bob", counter=3)))
+    assert heard(core, Gossip((signed("bob", counter=1),)), by="bob") == [Send(node("bob"), address("bob"), held)]
+    assert heard(core, Gossip((signed("bob", counter=1),)), by="cyd") == []
+
+
 def test_a_stale_accusation_is_answered_to_whoever_spreads_it() -> None:
     core = alone("bob", "cyd")
     core.roster.hear(signed("bob", counter=3), 0.5)
@@ -264,6 +273,17 @@ def test_a_member_to_which_no_stream_can_be_opened_is_degraded_until_one_is() ->
     assert (told.name, told.about["plane"]) == ("member.degraded", "streams")
     (told,) = core.handle(Connected(node("bob"), address("bob"), False), 2.0)
     assert told.name == "member.whole"
+
+
+def test_a_member_whose_streams_fail_is_asked_over_one_with_each_probe_until_it_answers_there() -> None:
+    core = alone("bob")
+    core.handle(DialFailed(address("bob"), "no answer"), 0.1)
+    effects = core.handle(Tick(), core.deadline())
+    (knock,) = [effect.message for effect in effects if isinstance(effect, Stream)]
+    assert isinstance(knock, Knock)
+    (told,) = heard(core, Open(knock.probe), by="bob")
+    assert isinstance(told, Emit)
+    assert (told.name, core.planes.failing(node("bob"))) == ("member.whole", "")
 
 
 def test_a_stream_that_ends_has_the_member_probed_and_dialled_and_a_refusal_makes_it_a_suspect() -> None:
