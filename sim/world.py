@@ -23,7 +23,7 @@ class World:
     def at(self, when: float, action: Callable[[Argument], object], argument: Argument) -> None:
         """Do `action(argument)` at the moment `when`, or now where that has passed."""
         self._sequence += 1
-        heappush(self._heap, (max(when, self.now), self._sequence, action, argument))
+        heappush(self._heap, (when if when > self.now else self.now, self._sequence, action, argument))
 
     def step(self) -> bool:
         """Let the next thing happen. False: nothing is going to happen any more."""

@@ -53,11 +53,11 @@ PACES = {
 class Queue:
     """What waits in one lane, in order."""
 
-    __slots__ = ("credit", "left_at", "ready_at", "waiting")
+    __slots__ = ("bytes", "credit", "left_at", "ready_at", "waiting")
 
     def __init__(self) -> None:
         self.waiting: dict[tuple[NodeId, bytes], Item] = {}
-        self.ready_at, self.left_at, self.credit = inf, -inf, 0
+        self.ready_at, self.left_at, self.credit, self.bytes = inf, -inf, 0, 0
 
 
 class Lanes:
@@ -84,13 +84,15 @@ class Lanes:
             pace = PACES[lane]
             queue.ready_at = now + pace.window_s if pace.patient else max(now, queue.left_at + pace.window_s)
         for to in peers:
-            place, load = (to, key), waiting_for.get(to, 0) + size
+            place, more = (to, key), size
             before = waiting.get(place)
             if before is not None:
-                load -= cost(lane, before)
+                more -= cost(lane, before)
+            load = waiting_for.get(to, 0) + more
             if load <= PEER_BYTES_MAX:
                 waiting[place] = item
                 waiting_for[to] = load
+                queue.bytes += more
                 found += 1
         if not waiting:
             queue.ready_at = inf
@@ -110,12 +112,30 @@ class Lanes:
         self._allowance = min(self._budget * BURST_S, self._allowance + self._budget * max(0.0, now - self._now))
         self._now = max(self._now, now)
         ready = [lane for lane, queue in self._queues.items() if queue.ready_at <= now]
-        taken: list[tuple[Lane, NodeId, Item]] = []
+        if len(ready) == 1 and self._queues[ready[0]].bytes <= self._allowance:
+            taken, ready = self._serve_whole(ready[0], now), []
+        else:
+            taken = []
         while ready and self._allowance > 0:
             ready = [lane for lane in ready if self._serve(lane, taken, now)]
         for lane in ready:
             self._queues[lane].ready_at = now + max(LEAST_WAIT_S, -self._allowance / self._budget)
         self.ready_at = min([queue.ready_at for queue in self._queues.values()])
+        return taken
+
+    def _serve_whole(self, lane: Lane, now: float) -> list[tuple[Lane, NodeId, Item]]:
+        """All of the only lane that is due, for which the budget is enough: what turns would come to."""
+        queue, waiting_for, marks = self._queues[lane], self._waiting_for, lane in MARKS
+        taken = [(lane, place[0], item) for place, item in queue.waiting.items()]
+        for _, to, item in taken:
+            left = waiting_for[to] - (MARK_COST_BYTES if marks else item.size)
+            if left:
+                waiting_for[to] = left
+            else:
+                del waiting_for[to]
+        self._allowance -= queue.bytes
+        queue.waiting.clear()
+        queue.ready_at, queue.left_at, queue.credit, queue.bytes = inf, now, 0, 0
         return taken
 
     def _serve(self, lane: Lane, taken: list[tuple[Lane, NodeId, Item]], now: float) -> bool:
@@ -131,6 +151,7 @@ class Lanes:
                 break
             del waiting[place]
             credit, allowance = credit - size, allowance - size
+            queue.bytes -= size
             to = place[0]
             waiting_for[to] -= size
             if not waiting_for[to]:
@@ -149,6 +170,7 @@ class Lanes:
         assert self.ready_at == min(queue.ready_at for queue in self._queues.values())
         sizes: dict[NodeId, int] = {}
         for lane, queue in self._queues.items():
+            assert queue.bytes == sum(cost(lane, item) for item in queue.waiting.values())
             for (to, _), item in queue.waiting.items():
                 sizes[to] = sizes.get(to, 0) + cost(lane, item)
         assert sizes == self._waiting_for
