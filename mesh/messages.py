@@ -291,7 +291,7 @@ class Offer(Struct, frozen=True, array_like=True, tag=50):
     """Shall we be linked? Answered with Accept or Refuse.
 
     `near`: for the short way, which takes `rtt_us` (0: not known); otherwise so that the mesh stays in one piece. `needy`: who asks
-    has hardly any link. `eager`: it wants news at once.
+    has hardly any link, or none that is near. `eager`: it wants news at once.
     """
 
     near: bool
@@ -315,14 +315,15 @@ class Drop(Struct, frozen=True, array_like=True, tag=53):
 
 
 class Sound(Struct, frozen=True, array_like=True, tag=54, gc=False):
-    """How far are you? `linked`: the asker holds that there is a link."""
+    """How far are you? `linked`: the asker holds that there is a link. `away_us`: how far it was the last time, 0: not known."""
 
     stamp: Annotated[int, Meta(ge=0, lt=2**32)]
     linked: bool
+    away_us: Microseconds = 0
 
 
 class Echo(Struct, frozen=True, array_like=True, tag=55, gc=False):
-    """The answer to Sound, and members that are near to whoever answers."""
+    """The answer to Sound, and members that may be near to who asked: they are as far from who answers, or near to it."""
 
     stamp: Annotated[int, Meta(ge=0, lt=2**32)]
     near: Annotated[tuple[NodeId, ...], Meta(max_length=HINTS_MAX)]

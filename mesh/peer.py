@@ -120,7 +120,7 @@ class Peer:
         self._membership = Membership(self.roster, gossip, _split(rng), self.digests, now)
         self.prober, self.planes = self._membership.prober, self._membership.planes
         self._reconcile = Reconcile(self.roster.me, self.ledger, self.boards, gossip, _split(rng))
-        self.links = Links(self.roster, gossip, _split(rng), now)
+        self.links = Links(self.roster, gossip, self.prober.roundtrips, _split(rng), now)
         chance = _split(rng)
         self.spread: Dissemination = (
             spread(self.roster, gossip, chance, origin.ledger)

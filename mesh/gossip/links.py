@@ -11,6 +11,7 @@ from mesh.config import GossipConfig
 from mesh.effects import GossipEffect, Send
 from mesh.events import Received, Tick
 from mesh.gossip.roster import Roster
+from mesh.gossip.roundtrips import RoundTrips
 from mesh.gossip.sounder import Sounder
 from mesh.gossip.table import Link, Table
 from mesh.ids import NodeId
@@ -42,10 +43,10 @@ class Links:
 
     __slots__ = ("_at", "_config", "_offers", "_refused", "_rng", "_roster", "_sounder", "table")
 
-    def __init__(self, roster: Roster, config: GossipConfig, rng: Random, now: float) -> None:
+    def __init__(self, roster: Roster, config: GossipConfig, roundtrips: RoundTrips, rng: Random, now: float) -> None:
         self._roster, self._config, self._rng = roster, config, rng
         self.table = Table(config.links_max)
-        self._sounder = Sounder(roster, self.table, Random(rng.getrandbits(64)), now)
+        self._sounder = Sounder(roster, self.table, roundtrips, Random(rng.getrandbits(64)), now)
         self._offers: dict[NodeId, Offered] = {}
         self._refused: dict[NodeId, float] = {}
         self._at = now + rng.random() * HASTE_S
@@ -69,8 +70,8 @@ class Links:
 
     def _on_message(self, sender: NodeId, message: Message, now: float) -> list[GossipEffect]:
         match message:
-            case Sound(stamp, linked):
-                return self._on_sound(sender, stamp, linked)
+            case Sound():
+                return self._on_sound(sender, message)
             case Echo():
                 return self._on_echo(sender, message, now)
             case Offer():
@@ -93,11 +94,11 @@ class Links:
         rtt_s = offer.rtt_us / 1e6 if offer.rtt_us else None
         effects: list[GossipEffect] = []
         if sender not in self.table.links and self.table.full:
-            victim = self._victim(offer.near, rtt_s) if offer.near or offer.needy else None
+            victim = self._victim(offer.near, rtt_s, offer.needy) if offer.near or offer.needy else None
             if victim is None:
                 return self._send(sender, Refuse())
             effects = self._part(victim)
-        eager = offer.eager or self._wants_eager()
+        eager = offer.eager or offer.near or self._wants_eager()
         self.table.add(sender, Link(offer.near, eager, rtt_s, len(self._roster.others())))
         return [*effects, *self._send(sender, Accept(eager))]
 
@@ -117,11 +118,11 @@ class Links:
         self.table.add(sender, Link(offered.near, accept.eager, rtt_s, len(self._roster.others())))
         return effects
 
-    def _on_sound(self, sender: NodeId, stamp: int, linked: bool) -> list[GossipEffect]:
-        effects = self._send(sender, Echo(stamp, self.table.nearest()))
-        if linked and sender not in self.table.links:
+    def _on_sound(self, sender: NodeId, sound: Sound) -> list[GossipEffect]:
+        effects = self._send(sender, self._sounder.answer(sender, sound))
+        if sound.linked and sender not in self.table.links:
             return [*effects, *self._send(sender, Drop())]
-        if not linked:
+        if not sound.linked:
             self.table.remove(sender)
         return effects
 
@@ -134,28 +135,21 @@ class Links:
     def _pays(self, rtt_s: float) -> bool:
         """Whether a near link of this length would be better than the longest one."""
         worst = self.table.longest_near()
-        if worst is None or self.table.count(near=True) < self._near_goal:
+        if worst is None or self.table.count(near=True) < self.table.near_goal:
             return True
         return _is_nearer(rtt_s, self.table.links[worst].rtt_s)
 
-    def _victim(self, near: bool, rtt_s: float | None) -> NodeId | None:
-        """Which link gives way to a new one."""
+    def _victim(self, near: bool, rtt_s: float | None, needy: bool = False) -> NodeId | None:
+        """Which link gives way to a new one. `needy`: who asks has no near link, though all here may have theirs."""
         if near:
             worst = self.table.longest_near()
             if worst is not None and rtt_s is not None and _is_nearer(rtt_s, self.table.links[worst].rtt_s):
                 return worst
-            spare = self.table.count(near=False) > self._goal - self._near_goal
-            return self.table.stalest() if self.table.count(near=True) < self._near_goal and spare else None
+            spare = self.table.count(near=False) > self.table.goal - self.table.near_goal
+            if spare and (needy or self.table.count(near=True) < self.table.near_goal):
+                return self.table.stalest()
+            return worst if needy else None
         return self.table.stalest() or self.table.longest_near()
-
-    @property
-    def _goal(self) -> int:
-        """So many links a node asks for; the rest of its room is for those who ask it."""
-        return max(2, self._config.links_max * 3 // 4)
-
-    @property
-    def _near_goal(self) -> int:
-        return self._goal // 2
 
     def _wants_eager(self) -> bool:
         return self.table.eager_count() < self._config.eager_min
@@ -169,10 +163,12 @@ class Links:
         if self.all_told:
             self._at = now + PACE_S
             return effects
+        self._sounder.heed_probes(now)
         effects += self._fill(now)
         effects += self._renew(now)
+        effects += self._shorten(now)
         effects += [effect for node, sound in self._sounder.tick(now) for effect in self._send(node, sound)]
-        lacking = len(self.table.links) < self._goal and not self._offers
+        lacking = len(self.table.links) < self.table.goal and not self._offers
         self._at = min(now + (HASTE_S if lacking else PACE_S), max(now + HASTE_S, self._sounder.deadline()))
         return effects
 
@@ -208,12 +204,12 @@ class Links:
     def _fill(self, now: float) -> list[GossipEffect]:
         """Offer links until there are as many as wanted."""
         effects: list[GossipEffect] = []
-        lacking = self._goal - len(self.table.links) - len(self._offers)
+        lacking = self.table.goal - len(self.table.links) - len(self._offers)
         if lacking <= 0:
             return effects
         near = self.table.count(near=True) + sum(offer.near for offer in self._offers.values())
         for _ in range(lacking):
-            candidate = self._known_near() if near < self._near_goal else None
+            candidate = self._known_near() if near < self.table.near_goal else None
             near += candidate is not None
             effects += self._offer(candidate, True, now) if candidate else self._offer(self._drawn(), False, now)
         return effects
@@ -223,6 +219,13 @@ class Links:
         if self._offers or not self.table.has_stale(len(self._roster.others()) / GROWN):
             return []
         return self._offer(self._drawn(), False, now)
+
+    def _shorten(self, now: float) -> list[GossipEffect]:
+        """Offer a near link to the nearest that is known, where that would be better than the longest there is."""
+        if self._offers or self._sounder.has_enough or (node := self._known_near()) is None:
+            return []
+        rtt_s = self._sounder.rtt_s(node)
+        return self._offer(node, True, now) if rtt_s is not None and self._pays(rtt_s) else []
 
     def _known_near(self) -> NodeId | None:
         for node in self._sounder.nearest():
@@ -244,9 +247,9 @@ class Links:
         if node is None or not self._is_free(node):
             return []
         rtt_s = self._sounder.rtt_s(node)
-        eager = self._wants_eager()
+        eager = near or self._wants_eager()  # The copies along near links are the first, and prune the far ones.
         self._offers[node] = Offered(near, eager, now)
-        needy = len(self.table.links) < 2
+        needy = len(self.table.links) < 2 or (near and not self.table.count(near=True))
         return self._send(node, Offer(near, int(rtt_s * 1e6) if rtt_s is not None else 0, needy, eager))
 
     def _send(self, node: NodeId, message: Message) -> list[GossipEffect]:
@@ -257,6 +260,7 @@ class Links:
         """Raise AssertionError where an invariant is broken."""
         assert self._roster.me not in self.table.links
         self.table.check()
+        self._sounder.check()
         assert self._at < inf
 
 

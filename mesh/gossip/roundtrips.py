@@ -4,6 +4,8 @@ Invariant: a time-out lies between a fifth of the configured one, so that a quic
 the probe interval, so that helpers still have time; a member that never answered has the configured one.
 """
 
+from itertools import islice
+
 from mesh.config import GossipConfig
 from mesh.ids import NodeId
 
@@ -16,14 +18,16 @@ DEVIATIONS = 4
 class RoundTrips:
     """Smoothed round trips and their deviations, in seconds."""
 
-    __slots__ = ("_config", "_known")
+    __slots__ = ("_config", "_known", "count")
 
     def __init__(self, config: GossipConfig) -> None:
         self._config = config
         self._known: dict[NodeId, tuple[float, float]] = {}
+        self.count = 0  # Of all measurements.
 
     def measured(self, node: NodeId, took_s: float) -> None:
         """An answer of `node` itself took this long."""
+        self.count += 1
         before = self._known.pop(node, None)
         if before is None:
             self._known[node] = (took_s, took_s / 2)
@@ -46,6 +50,10 @@ class RoundTrips:
             return config.probe_timeout_s
         expected = known[0] + DEVIATIONS * known[1]
         return min(max(expected, config.probe_timeout_s / 5), config.probe_interval_s * 0.8)
+
+    def latest(self, count: int) -> list[tuple[NodeId, float]]:
+        """The members of the last `count` measurements and their smoothed round trips, the last one first."""
+        return [(node, self._known[node][0]) for node in islice(reversed(self._known), count)]
 
     def rows(self) -> list[tuple[NodeId, float]]:
         """Every member measured and its smoothed round trip, the one measured longest ago first."""

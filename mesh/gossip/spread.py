@@ -30,6 +30,8 @@ ANNOUNCE_BYTES = 8 * 1024  # What is larger is pulled once, and not pushed by tw
 PARCEL_BYTES = 256 * 1024  # One frame: small enough that a probe behind it in the stream waits milliseconds.
 EAGER_LEAST = 2  # With fewer links for news a node does not let itself be pruned.
 DOUBTED = 3  # So many links hear the mark of what everybody was told: a lost datagram is missed by one of them.
+SOWN = 20  # So many members drawn by lot get a batch from its author beside its links: it lands in most regions.
+SOWN_S = 1.0  # So long the same ones are drawn: batches of one moment share datagrams.
 UNLINKED = 3  # So many members drawn by lot get the news of who has no links yet.
 PRUNE_AGAIN_S = 5.0  # A prune may get lost, and the other side may have too few others.
 
@@ -64,6 +66,7 @@ class Spread:
     """Who gets news of data from us, and how."""
 
     __slots__ = (
+        "_chosen",
         "_config",
         "_lanes",
         "_links",
@@ -71,6 +74,7 @@ class Spread:
         "_replica",
         "_rng",
         "_roster",
+        "_sown_until",
         "_wanted",
         "batches",
         "deltas",
@@ -80,6 +84,8 @@ class Spread:
         self._links, self._roster, self._config, self._rng, self._replica = links, roster, config, rng, replica
         self._recent, self._wanted = Recent(), Wanted(links.table)
         self._lanes = Lanes(config.budget_byte_s, 0.0)
+        self._chosen: list[NodeId] = []
+        self._sown_until = float("-inf")
         self.batches, self.deltas = Arrivals(), Arrivals()  # What was pushed here: duplicates are `again / first`.
 
     def deadline(self) -> float:
@@ -128,7 +134,7 @@ class Spread:
             item.copies += 1
         else:
             item.holders.setdefault(source, True)
-        whole, marks = self._targets(source, item, pushed)
+        whole, marks = self._targets(source, item, pushed, lane[0])
         if whole:
             self._lanes.put_for(whole, lane[0], lane[1] or mark, item, now)
         if marks:
@@ -140,8 +146,10 @@ class Spread:
     def _is_direct(self) -> bool:
         return len(self._roster.others()) <= self._config.direct_max
 
-    def _targets(self, source: NodeId | None, item: Item, pushed: bool) -> tuple[list[NodeId], list[NodeId]]:
-        """Who of those that may lack an item is given it, and who its mark alone."""
+    def _targets(
+        self, source: NodeId | None, item: Item, pushed: bool, lane: Lane
+    ) -> tuple[list[NodeId], list[NodeId]]:
+        """Who of those that may lack an item is given it, and who its mark. A batch's mark follows it, in case it gets lost."""
         small, holders = item.size <= ANNOUNCE_BYTES, item.holders
         if self._links.all_told or (small and self._is_direct):
             whole, marks = self._told_directly(source)
@@ -149,13 +157,27 @@ class Spread:
         links, whole, marks = self._links.table.links, [], []
         for node, link in links.items():
             if node not in holders:
-                (whole if link.eager and pushed and small else marks).append(node)
-        if len(links) < UNLINKED:
-            others = self._roster.others()
-            drawn = self._rng.sample(others, min(UNLINKED, len(others)))
-            lots = [node for node in drawn if node not in links and node not in holders]
+                at_once = link.eager and pushed and small
+                if at_once:
+                    whole.append(node)
+                if not at_once or lane is Lane.LEDGER:
+                    marks.append(node)
+        if source is None and small and lane is Lane.LEDGER:
+            whole += [node for node in self._sown(item.met_at) if node not in links]
+        elif len(links) < UNLINKED:
+            lots = [node for node in self._drawn(UNLINKED) if node not in links and node not in holders]
             (whole if pushed and small else marks).extend(lots)
         return whole, marks
+
+    def _sown(self, now: float) -> list[NodeId]:
+        """Who gets what is written here from here, as long as a burst of writes lasts."""
+        if now >= self._sown_until:
+            self._chosen, self._sown_until = self._drawn(SOWN), now + SOWN_S
+        return self._chosen
+
+    def _drawn(self, count: int) -> list[NodeId]:
+        others = self._roster.others()
+        return self._rng.sample(others, min(count, len(others)))
 
     def _told_directly(self, source: NodeId | None) -> tuple[list[NodeId], list[NodeId]]:
         """The origin tells everybody; of the others each asks a few of its links whether that has come, too."""

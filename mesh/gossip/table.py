@@ -35,6 +35,16 @@ class Table:
         """Whether there is room for no other link."""
         return len(self.links) >= self._room
 
+    @property
+    def goal(self) -> int:
+        """So many links a node asks for; the rest of its room is for those who ask it."""
+        return max(2, self._room * 3 // 4)
+
+    @property
+    def near_goal(self) -> int:
+        """So many of these are near."""
+        return self.goal // 2
+
     def add(self, node: NodeId, link: Link) -> None:
         """Take up a link; one with the same node is replaced."""
         self.links[node] = link

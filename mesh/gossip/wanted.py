@@ -1,7 +1,7 @@
 """What is wanted: items that others have and that have not come here (Plumtree §3.3).
 
-Invariant: an item is asked for at one peer at a time, at each that has it at most `ASKED_MAX` times, and is forgotten then:
-reconcile finds it.
+Invariant: an item is asked for at each peer that has it at most `ASKED_MAX` times, and is forgotten then: reconcile finds it. While
+an answer is under way nobody else is asked but who is so much nearer that it saves more than `MARGIN_S`.
 """
 
 import heapq
@@ -14,15 +14,16 @@ from mesh.ids import NodeId
 
 WANTED_MAX = 4_096
 ASKED_MAX = 2  # The question or the answer may get lost too.
-FIRST_WAIT_S = 0.03  # The item itself is mostly under way, on a longer path or behind a disk.
+FIRST_WAIT_S = 0.03  # A mark leaves after the item, which is mostly under way on a longer path or behind a disk.
 MARGIN_S = 0.02  # What an answer takes beside the round trip.
 
 
 class Missed(Struct):
-    """Who has an item, and how often it was asked for."""
+    """How often an item was asked for at each that has it, when it is asked for next, and how far the last one asked is."""
 
-    holders: list[NodeId]
-    asked: int = 0
+    holders: dict[NodeId, int]
+    due: float
+    asked_s: float = 0.0
 
 
 class Wanted:
@@ -42,34 +43,45 @@ class Wanted:
     def has(self, mark: bytes, node: NodeId, now: float) -> None:
         """`node` has an item that is not here."""
         missed = self._missed.get(mark)
-        if missed is not None:
-            if node not in missed.holders:
-                missed.holders.append(node)
-        elif len(self._missed) < WANTED_MAX:
-            self._missed[mark] = Missed([node])
-            heapq.heappush(self._due, (now + FIRST_WAIT_S + self._table.distance_s(node) / 2, mark))
+        if missed is None:
+            if len(self._missed) < WANTED_MAX:
+                self._missed[mark] = Missed({node: 0}, now)
+                self._wait(mark, now + FIRST_WAIT_S)
+        elif node not in missed.holders:
+            missed.holders[node] = 0
+            if self._table.distance_s(node) + MARGIN_S < missed.asked_s and now < missed.due:
+                self._wait(mark, now)
 
     def came(self, mark: bytes) -> None:
         """The item is here."""
         self._missed.pop(mark, None)
 
     def ask(self, now: float) -> dict[NodeId, list[bytes]]:
-        """What is asked for now, and of whom: the nearest of those that have it."""
+        """What is asked for now, and of whom: the nearest of those that have it and were asked least."""
         asked: dict[NodeId, list[bytes]] = {}
         while self._due and self._due[0][0] <= now:
-            _, mark = heapq.heappop(self._due)
+            due, mark = heapq.heappop(self._due)
             missed = self._missed.get(mark)
-            if missed is None or missed.asked >= ASKED_MAX * len(missed.holders):
-                self._missed.pop(mark, None)
+            if missed is None or missed.due != due:
+                continue  # It came, or was asked for earlier than was meant.
+            node = self._whom(missed.holders)
+            if missed.holders[node] >= ASKED_MAX:
+                del self._missed[mark]
                 continue
-            nearest = sorted(missed.holders, key=self._table.distance_s)
-            node = nearest[missed.asked % len(nearest)]
-            missed.asked += 1
+            missed.holders[node] += 1
+            missed.asked_s = self._table.distance_s(node)
             asked.setdefault(node, []).append(mark)
-            heapq.heappush(self._due, (now + self._table.distance_s(node) + MARGIN_S, mark))
+            self._wait(mark, now + missed.asked_s + MARGIN_S)
         return asked
+
+    def _whom(self, holders: dict[NodeId, int]) -> NodeId:
+        return min(holders, key=lambda node: (holders[node], self._table.distance_s(node)))
+
+    def _wait(self, mark: bytes, due: float) -> None:
+        self._missed[mark].due = due
+        heapq.heappush(self._due, (due, mark))
 
     def check(self) -> None:
         """Raise AssertionError where an invariant is broken."""
         assert len(self._missed) <= WANTED_MAX
-        assert {mark for _, mark in self._due} >= set(self._missed)
+        assert {(missed.due, mark) for mark, missed in self._missed.items()} <= set(self._due)

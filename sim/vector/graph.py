@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from mesh.errors import UsageError
+from mesh.gossip.spread import SOWN
 from mesh.ids import NodeId
 from sim.delays import OneWay, compile_delays
 from sim.node import Node
@@ -48,6 +49,14 @@ class Ways(Struct, frozen=True):
     least_s: Floats
     spread: float
     jitter_s: float
+
+
+class Origin(Struct, frozen=True):
+    """Who says something new, to whom it gives that beside its links, and how long the ways to these take at least."""
+
+    node: int
+    sown: Ints
+    sown_s: Floats
 
 
 def graph_of(sources: Ints, targets: Ints, eager: Flags, rtt_s: Floats, nodes: int) -> Graph:
@@ -123,6 +132,15 @@ def ways(model: NetworkModel, graph: Graph, places: tuple[int, ...], half_s: Flo
     of = np.array(places, np.int64)
     sources = np.repeat(np.arange(graph.nodes), np.diff(graph.start))
     return Ways(half_s[of[sources], of[graph.to]], model.delays.jitter, 0.0)
+
+
+def sown_from(node: int, graph: Graph, model: NetworkModel, at: tuple[tuple[int, ...], Floats], rng: Random) -> Origin:
+    """An origin with members drawn by lot (`mesh/gossip/spread.py`), in a network with these places and half round trips."""
+    linked = {node, *graph.to[graph.start[node] : graph.start[node + 1]].tolist()}
+    drawn = [one for one in rng.sample(range(graph.nodes), min(SOWN, graph.nodes)) if one not in linked]
+    places, half_s = at
+    way_s = [model.delay_s if model.delays is None else float(half_s[places[node], places[one]]) for one in drawn]
+    return Origin(node, np.array(drawn, np.int64), np.array(way_s, np.float64))
 
 
 def places_of(model: NetworkModel, nodes: int, seed: int) -> tuple[tuple[int, ...], Floats]:

@@ -16,7 +16,7 @@ from mesh.records import PutRecord, Submit
 from sim.run import SimulatedMesh
 from sim.scenario import Scenario
 from sim.vector.events import Arrivals, Rules, spread_one
-from sim.vector.graph import FAR_S, Floats, Graph, Ways, made, places_of, taken, ways
+from sim.vector.graph import FAR_S, Floats, Graph, made, places_of, sown_from, taken, ways
 
 PACE_S = 1.0  # From one write of real peers to the next.
 AGAIN = 4  # So often the model follows each of their writes, by other chances.
@@ -70,7 +70,10 @@ def spread(scenario: Scenario, seed: int, items: int) -> Outcome:
     rtt_s = 2 * lengths.least_s if scenario.network.delays is not None else np.full(len(graph.to), FAR_S)
     graph = replace(graph, rtt_s=rtt_s)
     rng, rules = Random(f"{seed}/origins"), rules_of(scenario)
-    found = [spread_one(graph, lengths, rules, rng.randrange(graph.nodes), rng.getrandbits(31)) for _ in range(items)]
+    found: list[Arrivals] = []
+    for _ in range(items):
+        origin = sown_from(rng.randrange(graph.nodes), graph, scenario.network, (places, half_s), rng)
+        found.append(spread_one(graph, lengths, rules, origin, rng.getrandbits(31)))
     return _outcome(scenario.nodes, seed, items, [graph], figures(found))
 
 
@@ -85,14 +88,12 @@ def compare(scenario: Scenario, seed: int, items: int) -> Outcome:
         graphs.append(taken(mesh.nodes))
         lengths = ways(scenario.network, graphs[-1], places, half_s)
         origin = rng.randrange(scenario.nodes)
-        found += _followed(graphs[-1], lengths, rules_of(scenario), origin, rng)
+        for _ in range(AGAIN):
+            sown = sown_from(origin, graphs[-1], scenario.network, (places, half_s), rng)
+            found.append(spread_one(graphs[-1], lengths, rules_of(scenario), sown, rng.getrandbits(31)))
         _write(mesh, origin)
         mesh.world.run(mesh.world.now + PACE_S)
     return replace(_outcome(scenario.nodes, seed, items, graphs, figures(found)), exact=_exact(mesh, items))
-
-
-def _followed(graph: Graph, lengths: Ways, rules: Rules, origin: int, rng: Random) -> list[Arrivals]:
-    return [spread_one(graph, lengths, rules, origin, rng.getrandbits(31)) for _ in range(AGAIN)]
 
 
 def _write(mesh: SimulatedMesh, origin: int) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from mesh.effects import Send
 from mesh.events import Received, Tick
 from mesh.gossip.links import ANSWER_S, REFUSED_S, Links
+from mesh.gossip.roundtrips import RoundTrips
 from mesh.gossip.table import Link
 from mesh.ids import NodeId
 from mesh.messages import Accept, Drop, Echo, Message, Offer, Refuse, Sound, Standing, Want
@@ -25,7 +26,13 @@ class Circle:
     def __init__(self, size: int, loss: float = 0.0, seed: int = 1) -> None:
         self.names = MANY[:size]
         self.cores = {
-            node(name): Links(roster(name, *(other for other in self.names if other != name)), CONFIG, rng(number), 0.0)
+            node(name): Links(
+                roster(name, *(other for other in self.names if other != name)),
+                CONFIG,
+                RoundTrips(CONFIG),
+                rng(number),
+                0.0,
+            )
             for number, name in enumerate(self.names)
         }
         self.side = {node(name): number % 2 for number, name in enumerate(self.names)}
@@ -70,7 +77,7 @@ class Circle:
 
 
 def core(*others: str) -> Links:
-    return Links(roster("ada", *others), CONFIG, rng(), 0.0)
+    return Links(roster("ada", *others), CONFIG, RoundTrips(CONFIG), rng(), 0.0)
 
 
 def heard(links: Links, sender: str, message: Message, now: float = 0.0) -> list[tuple[NodeId, type[Message]]]:
@@ -117,7 +124,7 @@ def test_lost_messages_leave_no_node_alone(seed: int, loss: float, size: int) ->
 
 def test_who_is_down_or_long_suspect_is_replaced() -> None:
     known = roster("ada", *MANY)
-    links = Links(known, CONFIG, rng(), 0.0)
+    links = Links(known, CONFIG, RoundTrips(CONFIG), rng(), 0.0)
     for name in MANY[:3]:
         heard(links, name, OFFER)
     known.hear(accusation(MANY[0]), 0.0)
@@ -141,6 +148,23 @@ def test_who_has_no_links_is_always_taken() -> None:
     ((dropped, parting), accepted) = heard(links, MANY[9], Offer(False, 0, True, True))
     assert (parting, accepted) == (Drop, (node(MANY[9]), Accept))
     assert dropped not in links.table.links
+
+
+@pytest.mark.parametrize("near", [0, 3, 8])
+def test_who_has_no_near_link_gets_one_even_of_who_has_enough(near: int) -> None:
+    links = core(*MANY)
+    for number, name in enumerate(MANY[:8]):
+        heard(links, name, Offer(number < near, 1_000, False, False))
+    answers = heard(links, MANY[9], Offer(True, 1_000, True, True))
+    assert [kind for _, kind in answers] == [Drop, Accept]
+    assert links.table.count(near=True) == (near if near == 8 else near + 1)
+
+
+def test_on_a_near_link_news_leaves_at_once() -> None:
+    links = core(*MANY)
+    for name in MANY[:6]:
+        heard(links, name, Offer(True, 1_000, False, False))
+    assert links.table.eager_count() == 6
 
 
 def test_a_much_nearer_member_takes_the_place_of_the_longest_near_link() -> None:

@@ -1,16 +1,17 @@
 """The sounder measures links and finds near members by what near ones say."""
 
-from mesh.gossip.sounder import KNOWN_MAX, Sounder
+from mesh.gossip.roundtrips import RoundTrips
+from mesh.gossip.sounder import ENOUGH_S, KNOWN_MAX, Sounder
 from mesh.gossip.table import Link, Table
 from mesh.ids import NodeId
-from mesh.messages import Echo, Sound
-from tests.gossip.circle import node, rng, roster
+from mesh.messages import HINTS_MAX, Echo, Sound
+from tests.gossip.circle import CONFIG, node, rng, roster
 
 MANY = [f"n{number}" for number in range(40)]
 
 
-def sounder(*others: str, table: Table | None = None) -> Sounder:
-    return Sounder(roster("ada", *others), table or Table(8), rng(), 0.0)
+def sounder(*others: str, table: Table | None = None, roundtrips: RoundTrips | None = None) -> Sounder:
+    return Sounder(roster("ada", *others), table or Table(8), roundtrips or RoundTrips(CONFIG), rng(), 0.0)
 
 
 def ask(core: Sounder) -> tuple[NodeId, Sound, float]:
@@ -64,3 +65,43 @@ def test_only_the_nearest_are_kept_and_questions_become_rare() -> None:
         core.echo(asked, Echo(sound.stamp, ()), at + 1.0 + number)
     assert len(core.nearest()) == KNOWN_MAX
     assert core.deadline() - at > 5.0
+
+
+def test_who_is_as_far_from_the_one_asked_is_named() -> None:
+    """Two in Sydney are as far from Singapore, and hardly anybody else is."""
+    measured = RoundTrips(CONFIG)
+    for number, name in enumerate(MANY):
+        measured.measured(node(name), 0.01 * (number + 1))
+    core = sounder(*MANY, roundtrips=measured)
+    named = core.answer(node("n9"), Sound(3, False, 100_000)).near
+    assert 0 < len(named) <= HINTS_MAX
+    assert set(named) <= {node(name) for name in ("n7", "n8", "n10")}
+    assert core.answer(node("bob"), Sound(3, False)) == Echo(
+        3, ()
+    )  # Without a distance, links that are near here; there are none.
+
+
+def test_what_the_prober_measured_is_known_and_asked_for_its_friends() -> None:
+    measured = RoundTrips(CONFIG)
+    core = sounder(*MANY, roundtrips=measured)
+    measured.measured(node("n3"), 0.05)
+    measured.measured(node("n4"), 0.004)
+    core.heed_probes(1.0)
+    assert core.nearest() == [node("n4"), node("n3")]
+    asked, sound, _ = ask(core)
+    assert (asked, sound.away_us) == (node("n4"), 4_000)
+    core.heed_probes(2.0)
+    core.check()
+
+
+def test_nobody_is_looked_for_once_the_near_links_are_as_near_as_need_be() -> None:
+    table = Table(8)
+    core = sounder(*MANY, "bob", "cyd", "dan", table=table)
+    for name in ("bob", "cyd", "dan"):
+        table.add(node(name), Link(True, True, ENOUGH_S, 9))
+    asked: list[NodeId] = []
+    while len(asked) < 3:
+        who, sound, at = ask(core)
+        core.echo(who, Echo(sound.stamp, (node("n30"), node("n31"))), at + 0.001)
+        asked += [] if sound.linked else [who]
+    assert not {node("n30"), node("n31")} & set(asked[1:])

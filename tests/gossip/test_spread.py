@@ -18,7 +18,19 @@ from mesh.events import Received, Tick
 from mesh.gossip.lanes import PACES, Lane
 from mesh.gossip.links import Links
 from mesh.gossip.recent import mark_of
-from mesh.gossip.spread import ANNOUNCE_BYTES, DOUBTED, INLINE_BYTES, PARCEL_BYTES, UNLINKED, Fresh, Spread, SpreadEvent
+from mesh.gossip.roundtrips import RoundTrips
+from mesh.gossip.spread import (
+    ANNOUNCE_BYTES,
+    DOUBTED,
+    INLINE_BYTES,
+    PARCEL_BYTES,
+    SOWN,
+    SOWN_S,
+    UNLINKED,
+    Fresh,
+    Spread,
+    SpreadEvent,
+)
 from mesh.gossip.table import Link
 from mesh.ids import NodeId, RecordId
 from mesh.messages import Batches, Boards, Drop, Have, Message, Prune, Want
@@ -41,7 +53,7 @@ class One:
         self.pen, disk = Pen(), MemoryReplica()
         disk.write([Write(Table.CERTIFICATES, self.pen.certificate, certificate_for("x"))])
         self.roster = roster("ada", *(others or MANY))
-        self.links = Links(self.roster, config, rng(), 0.0)
+        self.links = Links(self.roster, config, RoundTrips(config), rng(), 0.0)
         for name in (*eager, *LAZY) if linked else ():
             self.links.table.add(node(name), Link(True, name in eager, 0.01, 30))
         self.core = Spread(self.links, self.roster, config, rng(), disk)
@@ -95,11 +107,41 @@ def test_what_is_large_is_not_sent_to_a_whole_site_by_its_origin() -> None:
 def test_news_leaves_at_once_on_eager_links_and_marks_later_on_the_others() -> None:
     one = One()
     opened = one.opened()
-    assert told(one.tell(Stocked((opened,), None))) == to(EAGER, Batches)
+    one.hear(EAGER[0], Batches((opened.batch,)))
+    assert told(one.tell(Stocked((opened,), node(EAGER[0])))) == to(EAGER[1:], Batches)
     assert one.core.deadline() == PACES[Lane.MARKS].window_s
     marks = one.tell(Tick(), one.core.deadline())
-    assert told(marks) == to(LAZY, Have)
+    assert told(marks) == to([*EAGER[1:], *LAZY], Have)  # A copy that gets lost is missed by the mark that follows it.
     assert marks[0].message == Have((mark_of(opened.batch),))
+
+
+def test_a_delta_on_eager_links_has_no_mark_behind_it() -> None:
+    one = One()
+    assert told(one.tell(Fresh(SignedDelta(b"a delta", b""), None))) == to(EAGER, Boards)
+    assert told(one.tell(Tick(), 1.0)) == to(LAZY, Have)
+
+
+@given(st.lists(st.integers(0, 300), min_size=1, max_size=6, unique=True).map(sorted))
+def test_what_is_written_here_is_sown_among_members_drawn_for_a_while(hundredths: list[int]) -> None:
+    one, linked = One(), [node(name) for name in (*EAGER, *LAZY)]
+    drawn: dict[float, list[NodeId]] = {}
+    for now in (number / 100 for number in hundredths):
+        whole = [who for who, kind in told(one.tell(Stocked((one.opened(),), None), now)) if kind is Batches]
+        sown = whole[len(EAGER) :]
+        assert whole[: len(EAGER)] == linked[: len(EAGER)]
+        assert SOWN - len(linked) <= len(sown) == len(set(sown)) <= SOWN
+        assert not set(sown) & set(linked)
+        before = next((others for at, others in drawn.items() if now < at + SOWN_S), None)
+        assert before in (None, sown)
+        if before is None:
+            drawn[now] = sown
+
+
+def test_what_others_wrote_is_sown_by_nobody_else() -> None:
+    one = One()
+    opened = one.opened()
+    one.hear(EAGER[0], Batches((opened.batch,)))
+    assert told(one.tell(Stocked((opened,), node(EAGER[0])))) == to(EAGER[1:], Batches)
 
 
 def test_nobody_who_has_it_is_told() -> None:
@@ -108,7 +150,8 @@ def test_nobody_who_has_it_is_told() -> None:
     one.hear(EAGER[0], Batches((opened.batch,)))
     one.hear(LAZY[0], Have((mark_of(opened.batch),)))
     assert told(one.tell(Stocked((opened,), node(EAGER[0])))) == to(EAGER[1:], Batches)
-    assert told(one.tell(Tick(), 1.0)) == to(LAZY[1:], Have)
+    one.hear(EAGER[1], Batches((opened.batch,)))  # It comes from there while the mark waits.
+    assert told(one.tell(Tick(), 1.0)) == to([EAGER[2], *LAZY[1:]], Have)
 
 
 def test_what_was_pulled_is_told_by_its_mark_alone() -> None:
@@ -119,7 +162,10 @@ def test_what_was_pulled_is_told_by_its_mark_alone() -> None:
 
 def test_who_has_no_links_yet_tells_some() -> None:
     one = One(linked=False)
-    assert len(told(one.tell(Stocked((one.opened(),), None)))) == UNLINKED
+    assert len(told(one.tell(Fresh(SignedDelta(b"a delta", b""), None)))) == UNLINKED
+    opened = one.opened()
+    one.hear(MANY[0], Batches((opened.batch,)))
+    assert UNLINKED - 1 <= len(told(one.tell(Stocked((opened,), node(MANY[0]))))) <= UNLINKED
 
 
 def test_the_third_to_bring_something_is_pruned_and_no_more_than_can_be_spared() -> None:
@@ -231,7 +277,7 @@ class Net:
 
     def _one(self, number: int) -> Spread:
         known = roster(MANY[number], *(name for name in MANY if name != MANY[number]))
-        links = Links(known, self.config, rng(number), 0.0)
+        links = Links(known, self.config, RoundTrips(self.config), rng(number), 0.0)
         for step in (1, 7, 11, 19, 23, 29):
             links.table.add(node(MANY[(number + step) % 30]), Link(True, True, 0.01, 30))
         return Spread(links, known, self.config, rng(number), MemoryReplica())
