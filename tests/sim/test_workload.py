@@ -49,7 +49,7 @@ def test_boards_of_several_topics_change_by_deltas_and_lose_topics_again() -> No
     peer = listening.nodes[0].peer
     assert peer is not None
     boards = list(peer.boards.owners().values())
-    assert any(delta.start > 0 for board in boards for delta, _ in board.chain)
+    assert any(signed.delta.start > 0 for board in boards for signed in board.chain)
     assert all(1 < len(board.items) < 12 for board in boards)
     listening.world.run(40.0)
     held = [node.peer.boards.owners() for node in listening.nodes if node.peer is not None]
