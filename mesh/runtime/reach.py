@@ -16,8 +16,6 @@ from mesh.runtime.sightings import owner_name
 
 REACH_TOPIC = "reach"
 REACHED_MAX = 64  # The nearest: a row of 1,000 would be a board of 20 KiB.
-
-
 SILENT_MAX = 64  # A node that hears nobody of a large mesh says enough with these.
 
 
