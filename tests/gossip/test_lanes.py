@@ -1,5 +1,7 @@
 """Lanes: every kind of news gets its share, whatever waits in the others, and nobody's queue grows without end."""
 
+from math import inf
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -96,3 +98,51 @@ def test_what_was_taken_in_leaves_once_and_the_lanes_stay_whole(
         lanes.check()
     assert dict(left) == waiting
     assert len(left) == len(waiting)
+
+
+Put = tuple[Lane, bytes, int, int]
+MORE_THAN_THE_BUDGET = [(lane, BOB, 10 + number, 2_000) for number in range(30) for lane in (Lane.BOARD, Lane.LEDGER)]
+
+
+def puts_in(lanes: st.SearchStrategy[Lane], sizes: st.SearchStrategy[int], most: int) -> st.SearchStrategy[list[Put]]:
+    return st.lists(st.tuples(lanes, st.sampled_from([BOB, CYD]), st.integers(0, 5), sizes), max_size=most)
+
+
+def put_in_both(both: tuple[Lanes, Lanes], puts: list[Put], now: float) -> None:
+    for lane, to, key, size in puts:
+        made = item(key, size)
+        room = [lanes.put(lane, to, made.mark, made, now) for lanes in both]
+        assert room[0] == room[1]
+
+
+@given(
+    st.sampled_from([Lane.LEDGER, Lane.BOARD, Lane.BOARD_MARKS]),
+    st.integers(1, 1_000) | st.integers(50_000, 90_000),
+    puts_in(st.just(Lane.LEDGER), st.integers(1, 3_000), 14),
+    st.lists(puts_in(st.sampled_from(Lane), st.integers(1, 40_000), 4), max_size=6),
+)
+def test_a_lane_that_leaves_alone_leaves_as_it_would_in_turns(
+    lane: Lane, rest: int, puts: list[Put], later: list[list[Put]]
+) -> None:
+    """Before a mark, or beside it: the same leaves, and what comes later finds the same budget, credit and pace."""
+    both = alone, beside = Lanes(BUDGET, 0.0), Lanes(BUDGET, 0.0)
+    put_in_both(both, [(lane, BOB, 7, rest), (lane, CYD, 8, 500)], 0.0)
+    assert alone.take(0.0) == beside.take(0.0)  # Of the two the second may stay, with credit.
+    put_in_both(both, [(lane, to, key, size) for _, to, key, size in puts], 1.0)
+    alone.hurry(1.0)
+    left = alone.take(1.0)
+    put_in_both(both, [(Lane.MARKS, CYD, 9, 500)], 1.0)
+    for lanes in both:
+        lanes.hurry(1.0)
+    assert alone.take(1.0)
+    assert left == [one for one in beside.take(1.0) if one[0] is lane]
+    for number, together in enumerate([*later, MORE_THAN_THE_BUDGET]):
+        now = 1.0 + number / 1_000
+        put_in_both(both, together, now)
+        assert alone.take(now) == beside.take(now)
+        assert alone.ready_at == beside.ready_at
+    while beside.ready_at < inf:
+        now = beside.ready_at
+        assert alone.take(now) == beside.take(now)
+        assert alone.ready_at == beside.ready_at
+    alone.check()
