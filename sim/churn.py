@@ -4,7 +4,6 @@ Invariant: when a churn is over every machine that it took down is started; at l
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 from random import Random
 
 from msgspec import Struct
@@ -13,6 +12,7 @@ from mesh.errors import UsageError
 from sim.breakage import Churn, ChurnTrace, RollingRestart
 from sim.laws import Draw, draws
 from sim.node import Node
+from sim.shelf import read_named
 from sim.switchboard import Switchboard
 from sim.world import World
 
@@ -131,7 +131,7 @@ class Change(Struct, frozen=True):
 def read_changes(path: str, nodes: int, lasts_s: float) -> list[Change]:
     """The lines `time,node,up` or `time,node,down` of a file, in their order; `#` begins a remark. Raises UsageError."""
     try:
-        lines = Path(path).read_text("utf-8").splitlines()
+        lines = read_named(path).splitlines()
     except (OSError, UnicodeError) as error:
         raise UsageError(f"{path}: can't read a churn trace: {error}", field="faults.file") from None
     return [

@@ -4,14 +4,15 @@ Invariant: a scenario goes by the name of its file, wherever that lies.
 """
 
 import tomllib
-from importlib.resources import files
-from importlib.resources.abc import Traversable
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from mesh.errors import UsageError
 from sim.scenario import Scenario, read_scenario
+from sim.shelf import on_the_shelf, shelf
 from sim.swarm import swarm
 
 SWARM = "swarm:"
@@ -19,7 +20,7 @@ SWARM = "swarm:"
 
 def packaged() -> list[str]:
     """The names of the packaged scenarios."""
-    found = [entry.name for entry in _shelf().iterdir()]
+    found = [entry.name for entry in shelf().iterdir()]
     return sorted(name.removesuffix(".toml") for name in found if name.endswith(".toml"))
 
 
@@ -28,8 +29,8 @@ def load(name: str, changes: tuple[str, ...] = ()) -> Scenario:
 
     `swarm:7` is the random scenario of the seed 7. Files that a scenario names are looked for beside it.
     """
-    raw = _swarm(name) if name.startswith(SWARM) else _parse(*_read(name))
-    _resolve_files(raw, Path(name).parent)
+    raw = _swarm(name) if name.startswith(SWARM) else _parse(_read(name), name)
+    _resolve_files(raw, partial(_beside, Path(name).parent) if Path(name).is_file() else on_the_shelf)
     for change in changes:
         _change(raw, change)
     raw["name"] = Path(name).name.removesuffix(".toml")
@@ -44,32 +45,32 @@ def _swarm(name: str) -> dict[str, object]:
     return raw
 
 
-def _resolve_files(place: object, folder: Path) -> None:
-    """Make every `file` that is there beside the scenario a path that holds from here."""
+def _resolve_files(place: object, found: Callable[[str], str | None]) -> None:
+    """Make every `file` that is there beside the scenario a name that holds from here."""
     if isinstance(place, dict):
         named = place.get("file")
-        if isinstance(named, str) and (folder / named).is_file():
-            place["file"] = str(folder / named)
+        if isinstance(named, str):
+            place["file"] = found(named) or named
         for value in place.values():
-            _resolve_files(value, folder)
+            _resolve_files(value, found)
     elif isinstance(place, list):
         for value in place:
-            _resolve_files(value, folder)
+            _resolve_files(value, found)
 
 
-def _shelf() -> Traversable:
-    return files("sim") / "scenarios"
+def _beside(folder: Path, named: str) -> str | None:
+    return str(folder / named) if (folder / named).is_file() else None
 
 
-def _read(name: str) -> tuple[str, str]:
-    """The text of a scenario and where it lies. A file comes before a packaged scenario of the same name."""
+def _read(name: str) -> str:
+    """The text of a scenario. A file comes before a packaged scenario of the same name."""
     path = Path(name)
     try:
         if path.is_file():
-            return path.read_text("utf-8"), name
+            return path.read_text("utf-8")
         if path.name.removesuffix(".toml") in packaged():
-            shelved = _shelf() / f"{path.name.removesuffix('.toml')}.toml"
-            return shelved.read_text("utf-8"), name
+            shelved = shelf() / f"{path.name.removesuffix('.toml')}.toml"
+            return shelved.read_text("utf-8")
     except (OSError, UnicodeError) as error:
         raise UsageError(f"{name}: can't read it: {error}", field="scenario", todo="check the path") from None
     raise UsageError(

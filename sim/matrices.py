@@ -4,10 +4,10 @@ Invariant: a matrix that was read is square and symmetric, and every pair of its
 """
 
 from collections.abc import Iterable
-from pathlib import Path
 from statistics import median
 
 from mesh.errors import UsageError
+from sim.shelf import read_named
 
 HOSTS_MAX = 10_000  # A full matrix of so many has 10^8 entries, and no more fit a machine.
 Matrix = list[list[float]]
@@ -20,7 +20,7 @@ def read_matrix(path: str, unit_s: float) -> Matrix:
     written, gets the median of all. Raises UsageError.
     """
     try:
-        text = Path(path).read_text("utf-8")
+        text = read_named(path)
     except (OSError, UnicodeError) as error:
         raise UsageError(f"{path}: can't read round-trip times: {error}", field="network.delays.file") from None
     rows = [(number, _numbers(path, number, line)) for number, line in enumerate(text.splitlines(), 1) if _says(line)]

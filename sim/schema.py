@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from sim.library import load, packaged
 from sim.scenario import Scenario
 
 ABOUT = """\
@@ -20,7 +21,8 @@ them or a file of yours; `--set network.loss=0.05` changes a value. With a seed 
 
 This page and [scenario.schema.json](scenario.schema.json) are made from the code by `mesh-sim schema --markdown` and
 `mesh-sim schema`. An editor that knows JSON schemas completes and checks scenarios that begin with
-`#:schema docs/scenario.schema.json`.
+`#:schema docs/scenario.schema.json`. Files that a scenario names lie beside it; `packaged:NAME` is one that comes with the
+simulator. Those of `churn-trace`, `rtt-triples` and `rtt-matrix` show what such files look like.
 """
 TOP = "Scenario"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -39,10 +41,16 @@ def as_text(schema: Schema) -> str:
 
 
 def as_markdown(schema: Schema) -> str:
-    """A page with a table of fields per part of a scenario, in the order in which one comes to them."""
+    """A page with the packaged scenarios, and a table of fields per part of one, in the order in which one comes to them."""
     parts = schema["$defs"]
     assert isinstance(parts, dict)
-    return ABOUT + "".join(_part(name, parts[name]) for name in _reached(parts, TOP))
+    return ABOUT + _listed() + "".join(_part(name, parts[name]) for name in _reached(parts, TOP))
+
+
+def _listed() -> str:
+    """The packaged scenarios, a line each."""
+    rows = [f"| `{one.name}` | {one.nodes} | {one.seconds:g} | {one.about} |\n" for one in map(load, packaged())]
+    return "".join(["\n| packaged | nodes | seconds | what happens |\n| --- | --- | --- | --- |\n", *rows])
 
 
 def _reached(parts: dict[str, Schema], name: str) -> list[str]:

@@ -15,6 +15,7 @@ from sim.run import run
 from tests.sim.mesh import Listening, scenario
 
 QUIET = {"writes_per_s": 0, "publish_interval_s": 1000}
+SELDOM = {"every": 100}
 CHURN = {
     "kind": "churn",
     "at_s": 10,
@@ -25,7 +26,8 @@ CHURN = {
 
 
 def test_nodes_are_up_for_the_share_of_time_that_their_laws_say() -> None:
-    listening = Listening(scenario(nodes=8, seconds=700, workload=QUIET, faults=[{**CHURN, "lasts_s": 600}]))
+    churn = {**CHURN, "lasts_s": 600}
+    listening = Listening(scenario(nodes=8, seconds=700, workload=QUIET, checks=SELDOM, faults=[churn]))
     up = []
     for moment in range(40, 600, 8):
         listening.world.run(moment)
@@ -41,7 +43,7 @@ def test_nodes_are_up_for_the_share_of_time_that_their_laws_say() -> None:
 def test_arrivals_are_a_poisson_process() -> None:
     """With a rate far below what sessions allow, comebacks are as many as arrive."""
     churn = {**CHURN, "absences": None, "arrivals_per_s": 0.2, "lasts_s": 600}
-    listening = Listening(scenario(nodes=8, seconds=700, workload=QUIET, faults=[churn]))
+    listening = Listening(scenario(nodes=8, seconds=700, workload=QUIET, checks=SELDOM, faults=[churn]))
     listening.world.run(609)
     comebacks = sum(node.life - 1 for node in listening.nodes)
     assert abs(comebacks - 0.2 * 600) <= 4 * (0.2 * 600) ** 0.5

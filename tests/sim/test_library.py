@@ -1,16 +1,26 @@
 """Scenarios are found by name and by path, and can be changed by path and value."""
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from msgspec.structs import replace
 
 from mesh.errors import UsageError
+from sim.breakage import ChurnTrace, Fault, LyingDisk, Slow
+from sim.delays import DelayModel
 from sim.library import load, packaged
-from sim.run import resized
+from sim.run import resized, run
+from sim.shelf import read_named
 
 
 def test_the_packaged_scenarios_are_these() -> None:
     assert packaged() == [
+        "bit-rot",
+        "blocked",
+        "by-hand",
+        "churn-poisson",
+        "churn-trace",
         "churn-weibull",
         "clock-jumps",
         "copied-disk",
@@ -31,6 +41,9 @@ def test_the_packaged_scenarios_are_these() -> None:
         "regions19",
         "rollback",
         "rolling-restart",
+        "rough",
+        "rtt-matrix",
+        "rtt-triples",
         "slow-members",
         "smoke",
         "steady",
@@ -44,6 +57,48 @@ def test_every_packaged_scenario_decodes_and_says_what_it_is(name: str) -> None:
     scenario = load(name)
     assert scenario.name == name
     assert scenario.about
+
+
+def test_every_kind_that_a_scenario_may_hold_is_shown_by_a_packaged_one() -> None:
+    kinds = {*get_args(Fault), *get_args(DelayModel)} - {LyingDisk}  # No mesh keeps its promises on a disk that lies.
+    made = [load(name) for name in packaged()]
+    shown = {type(fault) for one in made for fault in one.faults} | {type(one.network.delays) for one in made}
+    assert kinds <= shown
+    assert {fault.mode for one in made for fault in one.faults if isinstance(fault, Slow)} == {
+        "gate",
+        "freeze",
+        "block",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "event"),
+    [
+        ("bit-rot", "storage.mended"),
+        ("blocked", "member.suspect"),
+        ("by-hand", "member.restarted"),
+        ("churn-poisson", "member.restarted"),
+        ("churn-trace", "member.restarted"),
+        ("rough", "member.refuted"),
+        ("rtt-matrix", "member.restarted"),
+        ("rtt-triples", "member.restarted"),
+    ],
+)
+def test_what_a_packaged_scenario_breaks_is_noticed_and_no_promise_with_it(name: str, event: str) -> None:
+    report = run(load(name), 1)
+    assert report.passed, report.failures
+    assert report.metrics.events[event] > 0
+
+
+def test_a_file_beside_a_scenario_is_found_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("churn-trace.toml", "churn-trace.csv"):
+        (tmp_path / name).write_text(read_named(f"packaged:{name}"), "utf-8")
+    beside = load(str(tmp_path / "churn-trace.toml")).faults[0]
+    assert isinstance(beside, ChurnTrace)
+    assert beside.file == str(tmp_path / "churn-trace.csv")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "churn-trace.toml").unlink()
+    assert load("churn-trace").faults[0] == replace(beside, file="packaged:churn-trace.csv")
 
 
 def test_a_file_is_found_by_its_path(tmp_path: Path) -> None:
