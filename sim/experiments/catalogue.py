@@ -14,7 +14,7 @@ from sim.experiments.plan import Experiment
 
 NAMES = (
     *("swim", "lifeguard", "rapid", "spread", "partition", "mass-restart", "reconcile"),
-    *("detection", "profiles", "cold-start", "idle"),
+    *("detection", "profiles", "cold-start", "idle", "boards"),
 )
 
 

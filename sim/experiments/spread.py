@@ -16,6 +16,7 @@ from mesh.messages import Batches, Mark
 from mesh.peer import Event, Peer
 from mesh.records import PutRecord, Submit
 from sim.checks import fates_of
+from sim.experiments.intervals import thinned
 from sim.experiments.plan import Chart, Experiment, Outcome, Point
 from sim.experiments.results import Finding, Results, at_most, held_against, in_all
 from sim.experiments.worlds import listening, quiet
@@ -87,7 +88,7 @@ def measure(made: Scenario, point: Point, seed: int) -> Outcome:
         "unanswered": float(len(journal.entries) - written),
     }
     last_ms = tuple(entry.last_s * 1000 for entry, _ in journal.acknowledged())
-    return Outcome(figures, {"last_ms": last_ms, "delay_ms": _thinned(delays_ms)}, mesh.trace.digest())
+    return Outcome(figures, {"last_ms": last_ms, "delay_ms": thinned(delays_ms)}, mesh.trace.digest())
 
 
 def _arrivals(mesh: SimulatedMesh) -> tuple[int, int]:
@@ -95,13 +96,6 @@ def _arrivals(mesh: SimulatedMesh) -> tuple[int, int]:
     spreads = [node.peer.spread for node in mesh.nodes if node.peer is not None]
     arrivals = [one.batches for one in spreads if isinstance(one, Spread)]
     return sum(one.first for one in arrivals), sum(one.again for one in arrivals)
-
-
-def _thinned(values: Sequence[float]) -> tuple[float, ...]:
-    """A thousand quantiles instead of tens of thousands of values."""
-    ordered = sorted(values)
-    step = max(1, len(ordered) // 1000)
-    return tuple(round(value, 3) for value in ordered[step // 2 :: step])
 
 
 def find(results: Results) -> Sequence[Finding]:

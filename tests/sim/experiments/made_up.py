@@ -11,7 +11,7 @@ from sim.experiments.results import Finding, Measured, Results
 
 def results(*rows: tuple[Point, dict[str, Sequence[float]]], samples: Sequence[float] = ()) -> Results:
     """A point with the values of its figures, one per seed; every cell has the samples of the names in use."""
-    names = ("first_s", "full_s", "last_ms", "delay_ms")
+    names = ("first_s", "full_s", "last_ms", "delay_ms", "age_ms")
     measured = []
     for point, figures in rows:
         for number in range(max(map(len, figures.values()))):

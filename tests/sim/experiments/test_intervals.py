@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.experiments.intervals import bootstrap, mean_of, quantile
+from sim.experiments.intervals import THINNED, bootstrap, mean_of, quantile, thinned
 
 numbers = st.floats(-1e6, 1e6)
 
@@ -55,3 +55,12 @@ def test_a_quantile_is_one_of_the_values_with_its_share_below(values: list[float
     found = quantile(values, share)
     assert found in values
     assert sum(value <= found for value in values) >= share * len(values) - 1e-9
+
+
+@given(st.lists(st.integers(0, 10**6).map(float), max_size=5_000))
+def test_thinned_values_are_some_of_them_in_order_and_not_many(values: list[float]) -> None:
+    found = thinned(values)
+    assert list(found) == sorted(found)
+    assert set(found) <= set(values)
+    assert min(len(values), THINNED) <= len(found) <= 2 * THINNED
+    assert len(values) >= THINNED or list(found) == sorted(values)

@@ -1,0 +1,201 @@
+"""Boards that all change every second: what a change costs, and how old it is when it is shown.
+
+Invariant: what is counted was said after links lay where they stay, and after the first second of changes, which forms the tree.
+"""
+
+from collections.abc import Sequence
+from random import Random
+
+from mesh.effects import Effect, Posted
+from mesh.events import Publish
+from mesh.gossip.spread import Spread
+from mesh.ids import NodeId
+from mesh.peer import Event, Peer
+from sim.experiments.idle import bytes_by_kind
+from sim.experiments.intervals import thinned
+from sim.experiments.plan import Chart, Experiment, Outcome, Point
+from sim.experiments.results import Finding, Results, at_most, held_against, in_all
+from sim.experiments.worlds import listening, quiet
+from sim.node import Node
+from sim.run import SimulatedMesh
+from sim.scenario import Scenario
+
+WARM_S = 30.0  # Until links lie where they stay.
+TREE_S = 1.0  # The first changes form the tree.
+SETTLE_S = 3.0  # After the last change; a change that was lost is asked for, or the next probe finds the difference.
+FOLLOWED = 20  # Owners whose changes are timed at every other node.
+LARGEST = 1000
+BAR_S = 1.0  # What is older than the interval is shown when it is no longer so.
+
+Change = tuple[NodeId, float]
+"""An owner, and its clock when it said so."""
+
+
+def points(quick: bool) -> Sequence[Point]:
+    """Sizes; every node changes its board once a second."""
+    sizes, changes = ((12,), 2) if quick else ((100, 300, LARGEST), 3)
+    return [{"nodes": nodes, "changes": changes} for nodes in sizes]
+
+
+def scenario(point: Point) -> Scenario:
+    """A mesh of one site, in which nobody writes."""
+    seconds = WARM_S + TREE_S + int(point["changes"]) + SETTLE_S + 1.0
+    return quiet("Every board changes every second", int(point["nodes"]), seconds)
+
+
+class Publishing:
+    """Lets every node change its board once a second, each at a moment of its own, from the warm moment on."""
+
+    def __init__(self, mesh: SimulatedMesh, rng: Random, until: float) -> None:
+        self._mesh, self._rng, self._until = mesh, rng, until
+        for node in mesh.nodes:
+            mesh.world.at(WARM_S + rng.random(), self._publish, node)
+
+    def _publish(self, node: Node) -> None:
+        now = self._mesh.world.now
+        if now < self._until:
+            self._mesh.world.at(now + 1.0, self._publish, node)
+            node.tell(Publish("node", {"load": round(self._rng.random(), 3)}))
+
+
+class Ages:
+    """When the changes of some owners were said, and how old each was where it was shown."""
+
+    def __init__(self) -> None:
+        self.mesh: SimulatedMesh | None = None
+        self.followed: set[NodeId] = set()
+        self.said: dict[Change, float] = {}
+        self.found_s: dict[Change, list[float]] = {}
+
+    def follow(self, mesh: SimulatedMesh) -> None:
+        """Follow some owners from now on, spread evenly over the mesh."""
+        self.mesh = mesh
+        self.followed = {node.node for node in mesh.nodes[:: max(1, len(mesh.nodes) // FOLLOWED)]}
+
+    def hear(self, peer: Peer, _: Event, effects: list[Effect]) -> None:
+        """A peer has reacted."""
+        for effect in effects:
+            if type(effect) is Posted and effect.owner in self.followed:
+                self._note(peer.roster.me, effect)
+
+    def _note(self, me: NodeId, posted: Posted) -> None:
+        assert self.mesh is not None
+        now, change = self.mesh.world.now, (posted.owner, posted.items[0].at)
+        if posted.owner == me:
+            self.said[change] = now
+        elif change in self.said:
+            self.found_s.setdefault(change, []).append(now - self.said[change])
+
+
+def measure(made: Scenario, point: Point, seed: int) -> Outcome:
+    """One cell."""
+    ages = Ages()
+    mesh = SimulatedMesh(made, seed, make_peer=listening(ages.hear))
+    Publishing(mesh, Random(f"{seed}/boards"), WARM_S + TREE_S + int(point["changes"]))
+    mesh.world.run(WARM_S + TREE_S)
+    ages.follow(mesh)
+    before = _totals(mesh)
+    mesh.world.run(WARM_S + TREE_S + int(point["changes"]))
+    first, again, boards, messages, sent = (now - then for now, then in zip(_totals(mesh), before, strict=True))
+    mesh.world.run(mesh.world.now + SETTLE_S)
+    others, per = made.nodes - 1, made.nodes * int(point["changes"])
+    found_ms = [1000 * age for shown in ages.found_s.values() for age in shown]
+    figures = {
+        "copies": again / max(1, first),
+        "message_s": messages / per,
+        "byte_s": sent / per,
+        "in_a_message": (first + again) / max(1, boards),
+        "shown": len(found_ms) / max(1, others * len(ages.said)),
+        "behind": float(_behind(mesh)),
+    }
+    last_ms = tuple(round(1000 * max(shown), 3) for shown in ages.found_s.values())
+    return Outcome(figures, {"last_ms": last_ms, "age_ms": thinned(found_ms)}, mesh.trace.digest())
+
+
+def _totals(mesh: SimulatedMesh) -> tuple[int, ...]:
+    """So far: deltas brought first and again, messages that held them, messages and bytes of all kinds."""
+    spreads = [node.peer.spread for node in mesh.nodes if node.peer is not None]
+    arrivals = [one.deltas for one in spreads if isinstance(one, Spread)]
+    traffic = mesh.network.traffic
+    boards = traffic.kinds["Boards"].messages if "Boards" in traffic.kinds else 0
+    first, again = sum(one.first for one in arrivals), sum(one.again for one in arrivals)
+    return first, again, boards, traffic.messages, sum(bytes_by_kind(traffic).values())
+
+
+def _behind(mesh: SimulatedMesh) -> int:
+    """How many boards somewhere are not as their owner has them."""
+    peers = [node.peer for node in mesh.nodes if node.peer is not None]
+    newest = {peer.roster.me: peer.boards.owners()[peer.roster.me].version for peer in peers}
+    held = [peer.boards.owners() for peer in peers]
+    return sum(
+        owner not in boards or boards[owner].version != version for boards in held for owner, version in newest.items()
+    )
+
+
+def find(results: Results) -> Sequence[Finding]:
+    """No board is behind at the end, and a change is shown before the next one comes."""
+    found: list[Finding] = []
+    for nodes in sorted({int(point["nodes"]) for point in results.points()}):
+        only: Point = {"nodes": nodes}
+        found += [
+            in_all(
+                f"boards that are behind somewhere, {nodes} nodes", "DESIGN §6", results.values("behind", **only), 0
+            ),
+            at_most(
+                f"age of a change where it is shown, p99, {nodes} nodes",
+                BAR_S * 1000,
+                "the interval of changes",
+                results.quantile("age_ms", 0.99, **only),
+                "ms",
+            ),
+            held_against(
+                f"the same at its last node, median, {nodes} nodes",
+                "no bar",
+                "",
+                results.quantile("last_ms", 0.5, **only),
+                "ms",
+            ),
+            held_against(f"copies too many, {nodes} nodes", "no bar", "", results.mean("copies", **only)),
+            held_against(f"bytes per node and second, {nodes} nodes", "no bar", "", results.mean("byte_s", **only)),
+        ]
+    return found
+
+
+EXPERIMENT = Experiment(
+    name="boards",
+    about="Every board of a mesh changes every second: the age of what is shown, copies, messages and bytes",
+    source="no published figure: DESIGN §6",
+    bar="1,000 nodes × 1 update per second",
+    points=points,
+    scenario=scenario,
+    measure=measure,
+    find=find,
+    units={
+        "copies": "copies of a change that reach a node which has it, for each that is new there",
+        "message_s": "messages sent per node and second",
+        "byte_s": "bytes sent per node and second",
+        "in_a_message": "changes in one message",
+        "shown": "share of the followed changes that were shown, over all other nodes; a newer one may come first",
+        "behind": "boards that some node holds in another version than their owner, 3 s after the last change",
+    },
+    charts=(
+        Chart(
+            name="ages",
+            title="How old a change is where it is shown",
+            y="age_ms",
+            y_label="ms",
+            by="nodes",
+            kind="cdf",
+        ),
+        Chart(
+            name="bytes",
+            title="What boards cost",
+            x="nodes",
+            x_label="nodes",
+            y="byte_s",
+            y_label="bytes sent per node and second",
+            log_x=True,
+            log_y=True,
+        ),
+    ),
+)
