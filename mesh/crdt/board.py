@@ -11,7 +11,6 @@ from hashlib import blake2b
 import msgspec
 from msgspec import Struct
 
-from mesh.crdt.effects import StoreLazily
 from mesh.crdt.replica import Reader, Table, Write
 from mesh.crdt.sums import Sums, weigh
 from mesh.errors import MalformedMessage
@@ -75,9 +74,9 @@ class SignedDelta(Struct, frozen=True, array_like=True, dict=True):
             raise MalformedMessage(f"a board's delta was expected: {error}") from None
 
     @cached_property
-    def stored(self) -> StoreLazily:
+    def row(self) -> Write:
         """What keeps a board that is this delta alone."""
-        return StoreLazily((Write(Table.BOARDS, self.delta.owner, _encode((self,))),))
+        return Write(Table.BOARDS, self.delta.owner, _encode((self,)))
 
 
 class Board(Struct, frozen=True, gc=False):
@@ -166,22 +165,22 @@ class Boards:
         at = max((item.at for item in delta.items), default=0.0)
         return tuple(Item(item.topic, None, max(at, item.at)) for item in gone if item.topic not in named)
 
-    def merge(self, delta: Delta, signed: SignedDelta) -> StoreLazily | None:
-        """Take over a delta whose signature holds. None: it was no news."""
+    def merge(self, delta: Delta, signed: SignedDelta) -> Write | None:
+        """Take over a delta whose signature holds. Returns the row that keeps it; None: it was no news."""
         if not self.follows(delta):
             return None
         before = self._boards.get(delta.owner)
         chain: tuple[SignedDelta, ...] = (signed,)
         if before is None or delta.start == 0:
-            items, stored = delta.values, signed.stored
+            items, row = delta.values, signed.row
         else:
             changed = {**before.items, **{item.topic: item for item in delta.items}}
             items = {topic: item for topic, item in changed.items() if item.value is not None}
             chain = (*before.chain, signed)
-            stored = StoreLazily((Write(Table.BOARDS, delta.owner, _encode(chain)),))
+            row = Write(Table.BOARDS, delta.owner, _encode(chain))
         self._boards[delta.owner] = Board(delta.boot, delta.version, items, chain, delta.weight)
         self._sums.add(delta.owner, delta.weight - (before.weight if before is not None else 0))
-        return stored
+        return row
 
     def since(self, owner: NodeId, boot: Boot, version: int) -> list[SignedDelta]:
         """The deltas that take a holder of (boot, version) of a board to what is held here; none if it is as new."""

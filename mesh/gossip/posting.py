@@ -7,12 +7,14 @@ newer than its own is of a life that its disk forgot: it is outranked, or others
 from msgspec import Struct
 
 from mesh.crdt.board import Boards, Delta, SignedDelta, read_delta
+from mesh.crdt.effects import StoreLazily
 from mesh.crdt.publisher import Publisher
+from mesh.crdt.replica import Write
 from mesh.effects import Emit, GossipEffect, Posted
 from mesh.errors import MalformedMessage
 from mesh.events import Publish, Received, Tick
 from mesh.gossip.roster import Roster
-from mesh.gossip.spread import Fresh
+from mesh.gossip.spread import Fresh, Update
 from mesh.ids import Boot, MeshId, NodeId, short
 from mesh.messages import Boards as BoardsMessage
 from mesh.security.trust import Trust
@@ -37,6 +39,23 @@ class Forgotten(Struct, frozen=True):
 
 PostingEvent = Publish | Received | Rebooted | Tick
 Said = GossipEffect | Posted | Fresh | Forgotten
+
+
+class Taken:
+    """What was taken over of one message."""
+
+    __slots__ = ("posted", "rows", "updates")
+
+    def __init__(self) -> None:
+        self.rows: list[Write] = []
+        self.posted: list[Posted] = []
+        self.updates: list[Update] = []
+
+    def told(self, source: NodeId | None) -> list[Said]:
+        """What follows from it: rows to keep, what is to be shown, and news for others, all together."""
+        if not self.rows:
+            return []
+        return [StoreLazily(tuple(self.rows)), *self.posted, Fresh(tuple(self.updates), source)]
 
 
 class Posting:
@@ -70,8 +89,10 @@ class Posting:
                 return []
             case Tick():
                 flushed = self._publisher.flush(now)
-                posted = self._take(*flushed, None) if flushed is not None else []
-                return [*posted, *self._outrank(now)]
+                taken = Taken()
+                if flushed is not None:
+                    self._take(*flushed, taken)
+                return [*taken.told(None), *self._outrank(now)]
             case _:
                 raise AssertionError("this message is not posting's to answer")
 
@@ -82,24 +103,24 @@ class Posting:
         self._publisher.publish(topic, value, now)
 
     def _on_deltas(self, sender: NodeId, deltas: tuple[SignedDelta, ...], now: float) -> list[Said]:
-        effects: list[Said] = []
+        taken = Taken()
         for signed in deltas:
             try:
-                effects += self._on_delta(sender, signed, now)
+                self._on_delta(signed, taken, now)
             except MalformedMessage as error:  # What came before it was taken over, and must be told.
-                return [*effects, Emit("peer.malformed", {"node": sender.hex(), "reason": str(error)})]
-        return effects
+                return [*taken.told(sender), Emit("peer.malformed", {"node": sender.hex(), "reason": str(error)})]
+        return taken.told(sender)
 
-    def _on_delta(self, sender: NodeId, signed: SignedDelta, now: float) -> list[Said]:
+    def _on_delta(self, signed: SignedDelta, taken: Taken, now: float) -> None:
         delta = read_delta(signed, self._mesh)
         owner = self._roster.get(delta.owner)
         if owner is None or not self._boards.follows(delta) or self._is_present(delta):
-            return []  # An unknown owner's board comes again once its claim has: the digests still differ.
+            return  # An unknown owner's board comes again once its claim has: the digests still differ.
         if not self._trust.verify(owner.claim.key, signed.signature, signed.body):
             raise MalformedMessage(f"a board in the name of {short(delta.owner)} is not signed by its owner")
         if delta.owner == self._roster.me:
             self._note_life(delta.boot, now)
-        return self._take(delta, signed, sender)
+        self._take(delta, signed, taken)
 
     def _is_present(self, delta: Delta) -> bool:
         return delta.owner == self._roster.me and delta.boot == self._roster.own.claim.boot
@@ -115,10 +136,10 @@ class Posting:
         forgotten, self._forgotten, self._outrank_at = self._forgotten, None, float("inf")
         return [Forgotten(forgotten)] if forgotten > self._roster.own.claim.boot else []
 
-    def _take(self, delta: Delta, signed: SignedDelta, source: NodeId | None) -> list[Said]:
+    def _take(self, delta: Delta, signed: SignedDelta, taken: Taken) -> None:
         removed = self._boards.removed_by(delta)
-        stored = self._boards.merge(delta, signed)
-        if stored is None:
-            return []
-        whole_of = delta.owner if delta.start == 0 else None
-        return [stored, Posted(delta.owner, (*delta.items, *removed)), Fresh(signed, source, whole_of)]
+        row = self._boards.merge(delta, signed)
+        if row is not None:
+            taken.rows.append(row)
+            taken.posted.append(Posted(delta.owner, (*delta.items, *removed)))
+            taken.updates.append(Update(signed, delta.owner if delta.start == 0 else None))

@@ -39,15 +39,18 @@ MARKS_OF = {Lane.LEDGER: Lane.MARKS, Lane.BOARD: Lane.BOARD_MARKS}
 _COUNT_MAX = INLINE_BYTES // MARK_COST_BYTES
 
 
-class Fresh(Struct, frozen=True, gc=False):
-    """A board's delta that is new here; `source` is None for this node's own.
-
-    `whole_of`: the owner whose whole board it is, so that nobody needs an older delta; None: it is a part of a board.
-    """
+class Update(Struct, frozen=True, gc=False):
+    """A board's delta. `whole_of`: the owner whose whole board it is, so that nobody needs an older one; None: it is a part."""
 
     signed: SignedDelta
-    source: NodeId | None
     whole_of: NodeId | None = None
+
+
+class Fresh(Struct, frozen=True, gc=False):
+    """Deltas that are new here and came together; `source` is None for this node's own."""
+
+    updates: tuple[Update, ...]
+    source: NodeId | None
 
 
 class Arrivals(Struct):
@@ -100,8 +103,9 @@ class Spread:
                 effects = self._on_message(sender, message, now)
             case Tick():
                 effects = self._ask(now)
-            case Fresh():
-                self._on_fresh(event, now)
+            case Fresh(updates, source):
+                for update in updates:
+                    self._pass_on(update.signed, (), source, (Lane.BOARD, update.whole_of), now)
             case Stocked(batches, source):
                 self._on_stocked(batches, source, now)
         return [*effects, *self._leave(now)] if self._lanes.ready_at <= now else effects
@@ -114,9 +118,6 @@ class Spread:
         for opened, brought in zip(batches, certificates, strict=True):
             self._pass_on(opened.batch, brought, source, (Lane.LEDGER, None), now)
 
-    def _on_fresh(self, fresh: Fresh, now: float) -> None:
-        self._pass_on(fresh.signed, (), fresh.source, (Lane.BOARD, fresh.whole_of), now)
-
     def _pass_on(
         self,
         said: Batch | SignedDelta,
@@ -126,8 +127,9 @@ class Spread:
         now: float,
     ) -> None:
         mark = mark_of(said)
-        pushed = source is None or self._recent.get(mark) is not None
-        item = self._recent.meet(mark, now)
+        known = self._recent.get(mark)
+        pushed = source is None or known is not None
+        item = self._recent.meet(mark, now) if known is None else known
         self._recent.keep(item, said, certificates)
         self._wanted.came(mark)
         if source is None:

@@ -53,8 +53,9 @@ class Flooding:
                 message = Batches(tuple(opened.batch for opened in batches), certificates)
                 size = sum(len(opened.batch.content) for opened in batches) + sum(map(len, certificates))
                 return self.push(message, size + 100 * len(batches), source)
-            case Fresh(signed=signed, source=source):
-                return self.push(Boards((signed,)), len(signed.body) + 100, source)
+            case Fresh(updates, source):
+                deltas = tuple(update.signed for update in updates)
+                return self.push(Boards(deltas), sum(len(signed.body) + 100 for signed in deltas), source)
             case _:
                 return []
 

@@ -121,7 +121,7 @@ def test_any_holder_can_bring_any_other_to_what_it_holds(
 def test_boards_come_back_from_the_replica(seconds: list[list[tuple[str, object]]]) -> None:
     disk, held = MemoryReplica(), boards()
     for delta, signed in life(FIRST, seconds)[0]:
-        disk.write(held.merge(delta, signed).writes)
+        disk.write((held.merge(delta, signed),))
     again = Boards(MESH, disk)
     assert (items(again), again.digest) == (items(held), held.digest)
 

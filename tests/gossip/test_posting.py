@@ -10,7 +10,7 @@ from mesh.crdt.replica import MemoryReplica
 from mesh.effects import Emit, Posted, StoreLazily
 from mesh.events import Publish, Received, Tick
 from mesh.gossip.posting import FORGOTTEN_S, Forgotten, Posting, Rebooted, Said
-from mesh.gossip.spread import Fresh
+from mesh.gossip.spread import Fresh, Update
 from mesh.ids import Boot, MeshId
 from mesh.messages import Boards as BoardsMessage
 from sim.trust import CheapTrust
@@ -29,7 +29,8 @@ class Owner:
     def post(self, now: float, **topics: object) -> list[SignedDelta]:
         for topic, value in topics.items():
             assert self.core.handle(Publish(topic, value), now) == []
-        return [effect.signed for effect in self.core.handle(Tick(), now) if isinstance(effect, Fresh)]
+        fresh = [effect for effect in self.core.handle(Tick(), now) if isinstance(effect, Fresh)]
+        return [update.signed for effect in fresh for update in effect.updates]
 
     def hear(self, *deltas: SignedDelta, by: str = "bob") -> list[Said]:
         return self.core.handle(Received(node(by), address(by), BoardsMessage(deltas)), 0.0)
@@ -62,7 +63,7 @@ def test_a_known_delta_is_not_passed_on_again() -> None:
     ada, bob = Owner("ada"), Owner("bob")
     deltas = ada.post(0.0, node=1)
     (_, _, fresh) = bob.hear(*deltas, by="cyd")
-    assert fresh == Fresh(deltas[0], node("cyd"), whole_of=node("ada"))
+    assert fresh == Fresh((Update(deltas[0], whole_of=node("ada")),), node("cyd"))
     assert bob.hear(*deltas, by="ada") == []
 
 

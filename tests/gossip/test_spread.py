@@ -30,6 +30,7 @@ from mesh.gossip.spread import (
     Fresh,
     Spread,
     SpreadEvent,
+    Update,
 )
 from mesh.gossip.table import Link
 from mesh.ids import NodeId, RecordId
@@ -117,7 +118,7 @@ def test_news_leaves_at_once_on_eager_links_and_marks_later_on_the_others() -> N
 
 def test_a_delta_on_eager_links_has_no_mark_behind_it() -> None:
     one = One()
-    assert told(one.tell(Fresh(SignedDelta(b"a delta", b""), None))) == to(EAGER, Boards)
+    assert told(one.tell(Fresh((Update(SignedDelta(b"a delta", b"")),), None))) == to(EAGER, Boards)
     assert told(one.tell(Tick(), 1.0)) == to(LAZY, Have)
 
 
@@ -162,7 +163,7 @@ def test_what_was_pulled_is_told_by_its_mark_alone() -> None:
 
 def test_who_has_no_links_yet_tells_some() -> None:
     one = One(linked=False)
-    assert len(told(one.tell(Fresh(SignedDelta(b"a delta", b""), None)))) == UNLINKED
+    assert len(told(one.tell(Fresh((Update(SignedDelta(b"a delta", b"")),), None)))) == UNLINKED
     opened = one.opened()
     one.hear(MANY[0], Batches((opened.batch,)))
     assert UNLINKED - 1 <= len(told(one.tell(Stocked((opened,), node(MANY[0]))))) <= UNLINKED
@@ -235,14 +236,14 @@ def test_small_news_travels_inline_and_larger_by_stream(size: int, kind: type) -
     (effect,) = one.tell(Stocked((one.opened(size),), None))
     assert isinstance(effect, kind)
     signed = SignedDelta(bytes(size), b"")
-    assert one.tell(Fresh(signed, None)) == [kind(node("bob"), address("bob"), Boards((signed,)))]
+    assert one.tell(Fresh((Update(signed),), None)) == [kind(node("bob"), address("bob"), Boards((signed,)))]
 
 
 def test_what_comes_together_leaves_together_in_messages_that_fit() -> None:
     one = One("bob", linked=False)
-    one.tell(Fresh(SignedDelta(b"first", b""), None))
+    one.tell(Fresh((Update(SignedDelta(b"first", b"")),), None))
     deltas = [SignedDelta(bytes([number]) * 200, b"") for number in range(9)]
-    assert all(one.tell(Fresh(signed, None), 0.001) == [] for signed in deltas)
+    assert all(one.tell(Fresh((Update(signed),), None), 0.001) == [] for signed in deltas)
     messages = [effect.message for effect in one.tell(Tick(), 0.1)]
     assert [len(message.deltas) for message in messages] == [5, 4]
     assert [signed for message in messages for signed in message.deltas] == deltas
@@ -258,9 +259,9 @@ def test_much_is_cut_into_parcels_that_lose_nothing() -> None:
 
 def test_of_a_board_that_waits_only_the_newest_whole_one_leaves() -> None:
     one = One("bob", linked=False)
-    one.tell(Fresh(SignedDelta(b"0", b""), None, node("ada")))
+    one.tell(Fresh((Update(SignedDelta(b"0", b""), node("ada")),), None))
     for version in (b"1", b"2", b"3"):
-        one.tell(Fresh(SignedDelta(version, b""), None, node("ada")), 0.001)
+        one.tell(Fresh((Update(SignedDelta(version, b""), node("ada")),), None), 0.001)
     (effect,) = one.tell(Tick(), 1.0)
     assert effect.message == Boards((SignedDelta(b"3", b""),))
 
@@ -291,7 +292,7 @@ class Net:
 
     def post(self, origin: str, body: bytes, now: float) -> None:
         self.has[body] = {node(origin): now}
-        self.tell(node(origin), Fresh(SignedDelta(body, b""), None), now)
+        self.tell(node(origin), Fresh((Update(SignedDelta(body, b"")),), None), now)
 
     def post_all(self) -> None:
         """Forty items, one a second; copies are counted of the second half."""
@@ -318,7 +319,7 @@ class Net:
         for signed in message.deltas if isinstance(message, Boards) else ():
             self.copies += 1
             if self.has[signed.body].setdefault(who, now) == now:
-                self.tell(who, Fresh(signed, sender), now)
+                self.tell(who, Fresh((Update(signed),), sender), now)
 
 
 @settings(deadline=None, max_examples=5)
