@@ -52,6 +52,9 @@ class GossipConfig(Struct, frozen=True, forbid_unknown_fields=True):
     budget_byte_s: float = 40e6  # What news of ledger and boards may take of the network: a third of 1 Gbit/s.
     sync_interval_s: float = 1.0  # At most one roster and one ledger reconciliation is begun in this time.
     redial_interval_s: float = 5.0  # One absent entry is dialled this often, for ever: a partition heals within 20 s.
+    seeds_interval_s: float = (
+        60.0  # A mesh looks its seeds up once in this time, all members together: a name may lead elsewhere by now.
+    )
     opening_s: float = 2.0  # How long a starting node asks for its own head before its first write (DESIGN §4).
 
 

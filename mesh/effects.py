@@ -16,6 +16,7 @@ __all__ = [
     "Effect",
     "Emit",
     "Hangup",
+    "LookUp",
     "NotComposed",
     "Send",
     "Store",
@@ -47,6 +48,12 @@ class Dial(Struct, frozen=True):
     at: Address
 
 
+class LookUp(Struct, frozen=True):
+    """Ask the name service for all addresses behind `at`; answer with Found."""
+
+    at: Address
+
+
 class Hangup(Struct, frozen=True):
     """Close the stream to `to`."""
 
@@ -60,7 +67,7 @@ class Posted(Struct, frozen=True, gc=False):
     items: tuple[Item, ...]
 
 
-GossipEffect = Send | Stream | Dial | Hangup | StoreLazily | Emit
+GossipEffect = Send | Stream | Dial | LookUp | Hangup | StoreLazily | Emit
 Effect = GossipEffect | Store | Visible | Composed | NotComposed | Posted
-OUTWARD = frozenset((Send, Posted, Stream, Visible, Store, Emit, Dial, Hangup, Composed, NotComposed))
+OUTWARD = frozenset((Send, Posted, Stream, Visible, Store, Emit, Dial, LookUp, Hangup, Composed, NotComposed))
 """The types of effects that concern no other core."""

@@ -43,6 +43,13 @@ class DialFailed(Struct, frozen=True):
     turned_away: bool = False
 
 
+class Found(Struct, frozen=True):
+    """The name service has these `addresses` behind `at`, itself where it is no name; none where it does not know it."""
+
+    at: Address
+    addresses: tuple[Address, ...]
+
+
 class Publish(Struct, frozen=True):
     """Set a topic of this node's own board; None takes it away."""
 

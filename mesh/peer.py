@@ -19,7 +19,7 @@ from mesh.crdt.replica import Table, Write
 from mesh.crdt.scrub import Due, Scrub
 from mesh.effects import OUTWARD, Effect, Emit, Store, StoreLazily
 from mesh.errors import MalformedMessage, StorageError
-from mesh.events import Connected, DialFailed, Disconnected, Lapse, Leave, Publish, Received, Tick
+from mesh.events import Connected, DialFailed, Disconnected, Found, Lapse, Leave, Publish, Received, Tick
 from mesh.gossip.dissemination import Dissemination, MakeDissemination
 from mesh.gossip.ends import EndSharing
 from mesh.gossip.gate import Barred, Gate
@@ -75,6 +75,7 @@ Event = (
     | Connected
     | Disconnected
     | DialFailed
+    | Found
     | Stored
     | StoreFailed
     | OpenEra
@@ -128,14 +129,14 @@ class Peer:
             else Spread(self.links, self.roster, gossip, chance, origin.ledger)
         )
         self._posting = Posting(origin.mesh, self.roster, self.boards, trust, now)
-        self._redial = Redial(self.roster, gossip, _split(rng), now)
+        self._redial = Redial(self.roster, gossip, _split(rng), now, origin.seeds)
         self._records = Records(self.ledger, gossip, alone=not known, now=now)
         self.scrub = Scrub(self.ledger, origin.config.storage, now)
         self.repair = Repair(self.ledger, self.roster, trust, _split(rng))
         self._ends = EndSharing(self.ledger, self.roster, _split(rng))
         self._held = Digests(b"", b"", b"")
         self._aside, self._gate, self._read_only = Aside(self.roster), Gate(self.ledger, self.roster), origin.read_only
-        for at in known:
+        for at in book:
             self._redial.handle(Known(at), now)
         self._begin_ticks()
 
@@ -230,7 +231,7 @@ class Peer:
             case Leave() | Lapse():
                 self._spoken |= MEMBERSHIP
                 work += self._membership.handle(event, now)
-            case Known():
+            case Known() | Found():
                 self._spoken |= REDIAL
                 work += self._redial.handle(event, now)
             case Stored() | StoreFailed():

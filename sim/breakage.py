@@ -64,6 +64,12 @@ class Partition(Happening, frozen=True, forbid_unknown_fields=True, tag="partiti
     heal_after_s: Annotated[Seconds | None, Meta(description="None: a `heal` has to end it.")] = None
 
 
+class Rename(Happening, frozen=True, forbid_unknown_fields=True, tag="rename", kw_only=True):
+    """The name of the seeds leads elsewhere from now on (`start.named`)."""
+
+    nodes: Annotated[tuple[Index, ...], Meta(description="To these nodes, by number; to none: nobody knows the name.")]
+
+
 class Heal(Happening, frozen=True, forbid_unknown_fields=True, tag="heal", kw_only=True):
     """The network is whole again."""
 
@@ -207,7 +213,7 @@ HittingFault = (
     | Throttle
     | Churn
 )
-Fault = HittingFault | Restart | Partition | Heal | MassRestart | RollingRestart | ChurnTrace
+Fault = HittingFault | Restart | Partition | Rename | Heal | MassRestart | RollingRestart | ChurnTrace
 RESTART_S = 1.0  # A process that starts again at once is away for so long.
 
 
@@ -233,7 +239,7 @@ def end_of(fault: Fault, nodes: int) -> float:
             return latest + RESTART_S
         case CopiedDisk(lasts_s=lasts_s):
             return latest + lasts_s + RESTART_S
-        case Heal() | LyingDisk() | ResetStreams():
+        case Heal() | Rename() | LyingDisk() | ResetStreams():
             return latest
 
 

@@ -23,6 +23,7 @@ from sim.breakage import (
     LyingDisk,
     MassRestart,
     Partition,
+    Rename,
     ResetStreams,
     Restart,
     Rollback,
@@ -33,6 +34,7 @@ from sim.breakage import (
 )
 from sim.choosing import chosen, grouped
 from sim.churn import Churning
+from sim.names import name_of
 from sim.node import MESH, Node, Surroundings
 from sim.relapses import Relapses
 from sim.rot import spoil_cell
@@ -65,6 +67,8 @@ class Faults:
                 self._board.start_later([node for node in self._nodes if not node.up], 0.0, spread_s)
             case Partition():
                 self._cut(fault)
+            case Rename(nodes=nodes):
+                self._around.network.names.point([name_of(index) for index in nodes])
             case Heal():
                 self._heal(None)
             case MassRestart():

@@ -10,7 +10,7 @@ import polars as pl
 
 from sim.journal import Journal
 from sim.metrics import CrashSeen
-from sim.node import name_of
+from sim.names import name_of
 from sim.traffic import Traffic
 
 EVENTS = {

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from random import Random
 from typing import Protocol
 
-from mesh.events import Connected, DialFailed, Disconnected
+from mesh.events import Connected, DialFailed, Disconnected, Found
 from mesh.ids import Address, NodeId
 from sim.capacity import Lines
 from sim.delays import compile_delays, local
 from sim.losses import BurstLoss, Rules, chance_of
+from sim.names import LOOK_UP_S, Names
 from sim.nat import Translators
 from sim.parcel import Datagram, Parcel
 from sim.scenario import NetworkModel
@@ -46,8 +47,8 @@ class Station(Protocol):
     def read(self, parcel: Parcel) -> None:
         """A frame arrived over a stream."""
 
-    def connection(self, event: Connected | Disconnected | DialFailed) -> None:
-        """Something became of a stream."""
+    def connection(self, event: Connected | Disconnected | DialFailed | Found) -> None:
+        """Something became of a stream, or of a look-up."""
 
 
 class Network:
@@ -63,6 +64,7 @@ class Network:
         "_stations",
         "_translators",
         "model",
+        "names",
         "places",
         "rng",
         "rules",
@@ -73,7 +75,7 @@ class Network:
     def __init__(self, world: World, model: NetworkModel, rng: Random, nodes: int = 0, seeds: int = 0) -> None:
         """A network for `nodes` machines, of which the first `seeds` are everybody's. Raises UsageError for a poor model."""
         self.world, self.model, self.rng = world, model, rng
-        self.traffic, self.rules = Traffic(), Rules()
+        self.traffic, self.rules, self.names = Traffic(), Rules(), Names(())
         self._stations: dict[str, Station] = {}
         self._groups: dict[int, int] = {}
         if model.delays is None:
@@ -92,8 +94,22 @@ class Network:
         self._stations[station.address.host] = station
 
     def find(self, at: Address) -> Station | None:
-        """Who listens at an address."""
-        return self._stations.get(at.host) if at.port == PORT else None
+        """Who listens at an address; at a name, who listens where it leads first."""
+        if at.port != PORT:
+            return None
+        station = self._stations.get(at.host)
+        if station is None and (behind := self.names.behind(at)):
+            return self._stations.get(behind[0].host)
+        return station
+
+    def look_up(self, source: Station, at: Address) -> None:
+        """Tell a machine what is behind an address, as soon as the name service answers."""
+        self.world.at(self.world.now + LOOK_UP_S, self._answer, (source, source.life, at))
+
+    def _answer(self, order: tuple[Station, int, Address]) -> None:
+        source, life, at = order
+        if source.up and source.life == life:
+            source.connection(Found(at, self.names.behind(at)))
 
     def cut(self, groups: Sequence[Sequence[int]]) -> None:
         """Let only stations of one group, given by their indices, reach each other. Who is in no group is alone with its like."""

@@ -20,6 +20,7 @@ from mesh.effects import (
     Effect,
     Emit,
     Hangup,
+    LookUp,
     NotComposed,
     Posted,
     Send,
@@ -28,7 +29,7 @@ from mesh.effects import (
     Stream,
     Visible,
 )
-from mesh.events import Connected, DialFailed, Disconnected, Tick
+from mesh.events import Connected, DialFailed, Disconnected, Found, Tick
 from mesh.gossip.members import NOBODY, Acquaintance
 from mesh.gossip.membership import boot_write
 from mesh.ids import Address, Boot, MeshId
@@ -38,6 +39,7 @@ from mesh.peer import Event, Peer
 from sim.clock import made_clock
 from sim.disk import LedgerDisk, SoftDisk, copy_of
 from sim.metrics import Metrics
+from sim.names import SEEDS, name_of
 from sim.network import BODY_BYTES_MAX, PORT, Network
 from sim.parcel import Bundle, Datagram, Parcel, Wrapping, bundles
 from sim.scenario import Scenario
@@ -159,6 +161,7 @@ class Node:
 
     def _origin(self, boot: Boot, acquaintance: Acquaintance) -> Origin:
         start = self._around.scenario.start
+        seeds = [SEEDS] if start.named else [name_of(index) for index in range(start.seeds)]
         return Origin(
             mesh=MESH,
             certificate=certificate_for(self._identity),
@@ -168,7 +171,7 @@ class Node:
             boot=boot,
             ledger=self.disk.replica,
             soft=self._soft.replica,
-            seeds=tuple(Address(name_of(index), PORT) for index in range(start.seeds)),
+            seeds=tuple(Address(host, PORT) for host in seeds),
             config=Config(self._around.scenario.gossip),
             acquaintance=acquaintance,
         )
@@ -238,8 +241,8 @@ class Node:
         elif self._hindrance is None or not self._hindrance.holds(parcel, False):
             self.take(parcel)
 
-    def connection(self, event: Connected | Disconnected | DialFailed) -> None:
-        """Something became of a stream."""
+    def connection(self, event: Connected | Disconnected | DialFailed | Found) -> None:
+        """Something became of a stream, or of a look-up."""
         self.tell(event)
 
     def tell(self, event: Event) -> None:
@@ -324,6 +327,8 @@ class Node:
                 return
             case Store(ticket, writes):
                 self.disk.store(ticket, writes, self._stored, self._store_failed)
+            case LookUp(at):
+                around.network.look_up(self, at)
             case Hangup(to):
                 around.streams.hangup(self, to)
             case Emit() | Visible() | Composed() | NotComposed():
@@ -383,11 +388,6 @@ class Node:
         if self._ticks > TICKS_AT_ONCE_MAX:
             raise PeerBroken(f"at {when:.6f} s {self.name} does not stop to ask for a tick at this very moment")
         self.take(_TICK)
-
-
-def name_of(index: int) -> str:
-    """What the node with this index is called."""
-    return f"n{index:04d}"
 
 
 def _explain(error: Exception) -> str:

@@ -24,6 +24,9 @@ class StartModel(Struct, frozen=True, forbid_unknown_fields=True):
 
     spread_s: Annotated[Seconds, Meta(description="Nodes start within so long, evenly spread by lot.")] = 2.0
     seeds: Annotated[Count, Meta(description="So many nodes, the first, are everybody's seeds.")] = 3
+    named: Annotated[
+        bool, Meta(description="Everybody is given one name for all seeds, which `rename` can point elsewhere.")
+    ] = False
     known: Annotated[
         bool,
         Meta(description="All start at once and know each other, as after a long life: large meshes begin quickly."),

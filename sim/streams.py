@@ -205,6 +205,10 @@ class Streams:
         """The handshake has come through, or never will."""
         source, at, since, attempt = order
         target, network = self._network.find(at), self._network
+        if target is source and source.up and source.life == attempt[1]:  # By a name: it meets itself.
+            self._dialling.pop(attempt, None)
+            source.connection(Connected(source.node, at, True))
+            return
         reached = target is not None and target.powered and network.admits_streams(source, target)
         too_late = network.world.now >= since + network.model.dial_timeout_s
         if target is not None and target is not source and target.answers and reached and not too_late:
@@ -224,7 +228,7 @@ class Streams:
         if link is None or not (link.whole or link.opening):
             link = self._links[key] = Link(source, target)
         link.open = [True, True]
-        source.connection(Connected(target.node, target.address, True))
+        source.connection(Connected(target.node, Address(attempt[2], target.address.port), True))
         target.connection(Connected(source.node, Address(source.address.host, EPHEMERAL_PORT), False))
         while link.waiting:
             side, parcel = link.waiting.popleft()

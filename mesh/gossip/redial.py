@@ -12,8 +12,9 @@ from msgspec import Struct
 from mesh.config import GossipConfig
 from mesh.crdt.replica import Replica, Table
 from mesh.effects import Dial, Emit, GossipEffect
-from mesh.events import Connected, DialFailed, Tick
+from mesh.events import Connected, DialFailed, Found, Tick
 from mesh.gossip.roster import Roster
+from mesh.gossip.seeds import Seeds
 from mesh.ids import Address, NodeId
 from mesh.messages import Claim, SignedClaim
 
@@ -28,15 +29,17 @@ class Known(Struct, frozen=True):
     at: Address
 
 
-RedialEvent = Known | Connected | DialFailed | Tick
+RedialEvent = Known | Connected | DialFailed | Found | Tick
 
 
 class Redial:
     """Dials members that are absent, and seeds that were not met yet."""
 
-    __slots__ = ("_at", "_began", "_config", "_known", "_met", "_rng", "_roster", "_tried", "_turned_away")
+    __slots__ = ("_at", "_began", "_config", "_known", "_met", "_rng", "_roster", "_seeds", "_tried", "_turned_away")
 
-    def __init__(self, roster: Roster, config: GossipConfig, rng: Random, now: float) -> None:
+    def __init__(
+        self, roster: Roster, config: GossipConfig, rng: Random, now: float, seeds: tuple[Address, ...] = ()
+    ) -> None:
         self._roster, self._config, self._rng = roster, config, rng
         self._tried: dict[Address, float] = {}
         self._known: dict[Address, None] = {}
@@ -45,10 +48,13 @@ class Redial:
         ] = {}  # Who answered where we dialled: a seed may be a name or a forwarded port.
         self._turned_away: dict[Address, str] = {}
         self._at = self._began = now
+        self._seeds = Seeds(seeds, roster, config, rng, now)
+        for at in seeds:
+            self.handle(Known(at), now)
 
     def deadline(self) -> float:
-        """When the next absent entry is dialled."""
-        return self._at
+        """When the next absent entry is dialled, or the seeds are looked up."""
+        return min(self._at, self._seeds.deadline())
 
     def handle(self, event: RedialEvent, now: float) -> list[GossipEffect]:
         """React to one event."""
@@ -68,7 +74,9 @@ class Redial:
             case Connected():
                 return []  # It came to us, from a port where it does not listen.
             case Tick():
-                return self._on_tick(now)
+                return [*self._seeds.tick(now), *self._on_tick(now)]
+            case Found(_, addresses):
+                return self._seeds.found([at for at in addresses if self._met.get(at) != self._roster.me])
 
     def _on_turned_away(self, failed: DialFailed) -> list[GossipEffect]:
         """Tell once that a peer does not let this node in, and why: its admin may have ended it."""

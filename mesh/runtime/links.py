@@ -11,16 +11,19 @@ from dataclasses import dataclass, field
 
 import trio
 
-from mesh.events import Connected, DialFailed, Disconnected
+from mesh.events import Connected, DialFailed, Disconnected, Found
 from mesh.ids import Address, NodeId
 from mesh.security.trust import Trust
 from mesh.transport.errors import ConnectFailed, StreamBroken
+from mesh.transport.names import look_up
 from mesh.transport.streams import PeerStream, connect
 
 OUTBOX_BYTES_MAX = 16 * 1024 * 1024  # Four of the largest frames; what does not fit is found again by reconcile.
 DIAL_TIMEOUT_S = 3.0  # A local handshake takes milliseconds, one over continents half a second.
 
-LinkEvent = Connected | Disconnected | DialFailed
+STREAMS_MAX = 4  # To one node: each side may dial, and a seed leads to members by other addresses than their own.
+
+LinkEvent = Connected | Disconnected | DialFailed | Found
 
 
 class Outbox:
@@ -99,6 +102,18 @@ class Links:
             self._dialling[at] = None
             self._nursery.start_soon(self._dial, at, to)
 
+    def look_up(self, at: Address) -> None:
+        """Ask the name service for all addresses behind `at`."""
+        if self._nursery is not None:
+            self._nursery.start_soon(self._look_up, at)
+
+    async def _look_up(self, at: Address) -> None:
+        self._on_event(Found(at, await look_up(at)))
+
+    def count(self, node: NodeId) -> int:
+        """How many streams there are to a node."""
+        return len(self._links.get(node, ()))
+
     def hangup(self, node: NodeId) -> None:
         """Close all streams to a node."""
         for link in self._links.get(node, ()):
@@ -121,7 +136,10 @@ class Links:
     async def serve(self, stream: PeerStream, dialled: Address | None = None) -> None:
         """Carry frames of one stream until it ends. `dialled` is where we found it; None: it came to us."""
         link = _Link(stream, self._waiting.pop(stream.node, Outbox()))
-        self._links.setdefault(stream.node, []).append(link)
+        links = self._links.setdefault(stream.node, [])
+        links.append(link)
+        if len(links) > STREAMS_MAX:
+            links[0].scope.cancel()
         self._on_event(Connected(stream.node, dialled or stream.address, dialled is not None))
         try:
             with link.scope:

@@ -16,6 +16,7 @@ from mesh.effects import (
     Effect,
     Emit,
     Hangup,
+    LookUp,
     NotComposed,
     Posted,
     Send,
@@ -181,6 +182,8 @@ class Loop:
                     self._stream(to, at, encode_body(message))
                 case Dial(at):
                     self._links.dial(at)
+                case LookUp(at):
+                    self._links.look_up(at)
                 case Hangup(to):
                     self._links.hangup(to)
                 case Store(ticket, writes):

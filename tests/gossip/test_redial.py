@@ -6,8 +6,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh.effects import Dial, Emit
-from mesh.events import Connected, DialFailed, Tick
+from mesh.effects import Dial, Emit, LookUp
+from mesh.events import Connected, DialFailed, Found, Tick
 from mesh.gossip.redial import ALONE_INTERVAL_S, ALONE_S, FIRST_ROUND_MAX, Known, Redial
 from mesh.gossip.roster import Roster
 from mesh.ids import Address
@@ -100,3 +100,12 @@ def test_who_is_turned_away_tells_it_once_for_each_reason() -> None:
         [Emit("peer.refused", {"at": str(at), "reason": "not of this mesh"})],
     ]
     assert core.handle(DialFailed(at, "no answer"), 1.0) == []
+
+
+def test_seeds_are_redialled_and_looked_up_and_where_one_meets_oneself_is_not_dialled_again() -> None:
+    seed, mine, other = (Address(f"{name}.example", 9) for name in ("seed", "mine", "other"))
+    core = Redial(roster("ada"), CONFIG, rng(), 0.0, (seed,))
+    assert core.handle(Tick(), 0.0) == [LookUp(seed), Dial(seed)]
+    assert core.handle(Found(seed, (mine, other)), 0.1) == [Dial(mine), Dial(other)]
+    core.handle(Connected(node("ada"), mine, True), 0.2)
+    assert core.handle(Found(seed, (mine, other)), 0.3) == [Dial(other)]

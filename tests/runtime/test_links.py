@@ -6,11 +6,12 @@ import trio
 import trio.testing
 
 from mesh.effects import Emit
+from mesh.events import Connected
 from mesh.gossip.redial import Known
 from mesh.ids import Address, NodeId
 from mesh.runtime.announcer import Announcement
 from mesh.runtime.identity import client_context, load_node
-from mesh.runtime.links import OUTBOX_BYTES_MAX, Links, Outbox
+from mesh.runtime.links import OUTBOX_BYTES_MAX, STREAMS_MAX, LinkEvent, Links, Outbox
 from mesh.runtime.trust import KeyTrust
 from tests.runtime.meshes import make_folders, put, running, until
 
@@ -49,6 +50,24 @@ async def test_what_is_sent_once_all_has_ended_is_dropped(tmp_path: Path) -> Non
         await nursery.start(links.run)
         nursery.cancel_scope.cancel()
     links.send(NodeId(bytes(16)), Address("127.0.0.1", 9), b"a disk answered late")
+
+
+async def test_of_more_streams_to_one_node_than_are_allowed_the_oldest_ends(tmp_path: Path) -> None:
+    make_folders(tmp_path, "a", "b")
+    identity, events = load_node(tmp_path / "b"), list[LinkEvent]()
+    async with running(tmp_path, "a") as (a,), trio.open_nursery() as nursery:
+        links = Links(client_context(identity), KeyTrust(identity), events.append, drop)
+        await nursery.start(links.run)
+        for number in range(STREAMS_MAX + 2):
+            links.dial(a.address)
+            await until(lambda known=number: len(events) > known)  # type: ignore[misc]
+        await until(lambda: links.count(a.identity.node) == STREAMS_MAX)
+        assert {type(event) for event in events} == {Connected}
+        nursery.cancel_scope.cancel()
+
+
+async def drop(node: NodeId, at: Address, frame: bytes) -> None:
+    """Frames that nobody wants."""
 
 
 async def test_a_large_write_goes_over_a_stream(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Seeds given by name are looked up anew at each dial: a name that moves to another machine is found there.
+"""Seeds given by name are looked up anew at each dial, and for ever: whoever a name leads to is found there.
 
 Invariant: the name service is the only thing that is ours here; nodes, sockets and dials are real.
 """
@@ -6,12 +6,15 @@ Invariant: the name service is the only thing that is ours here; nodes, sockets 
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 
+from mesh.config import Config
 from mesh.ids import Address
 from mesh.runtime.node import Node, Options
 from mesh.runtime.start import open_node
@@ -20,10 +23,11 @@ from tests.runtime.meshes import QUICK, make_folders, until
 pytestmark = pytest.mark.live
 NAME = "seed.btf.example"
 OLD, NEW = "127.0.0.2", "127.0.0.3"
+LOOKING = Config(msgspec.structs.replace(QUICK.gossip, seeds_interval_s=0.1))
 
 
 class Names(trio.abc.HostnameResolver):
-    """A name service that knows one name, and where it points now."""
+    """A name service that knows one name, and where it points now: one host, several with blanks between, or none."""
 
     def __init__(self, points_to: str) -> None:
         self.points_to, self.asked = points_to, 0
@@ -41,8 +45,11 @@ class Names(trio.abc.HostnameResolver):
         assert host == NAME.encode()
         if not self.points_to:
             raise socket.gaierror(socket.EAI_NONAME, "unknown")
+        return [entry for host in self.points_to.split() for entry in await self._entries(host, port, type)]
+
+    async def _entries(self, host: str, port: bytes | str | int | None, kind: int) -> list[Any]:
         return await trio.to_thread.run_sync(
-            socket.getaddrinfo, self.points_to, port, family, type, proto, flags | socket.AI_NUMERICHOST
+            partial(socket.getaddrinfo, host, port, type=kind, flags=socket.AI_NUMERICHOST)
         )
 
     async def getnameinfo(self, sockaddr: object, flags: int) -> tuple[str, str]:
@@ -59,6 +66,13 @@ def named(points_to: str) -> Names:
 async def alone(folder: Path, host: str, port: int = 0) -> AsyncIterator[Node]:
     """A node that knows nobody."""
     async with open_node(folder, Options(host=host, port=port, config=QUICK)) as node:
+        yield node
+
+
+@asynccontextmanager
+async def seeded(folder: Path, seed: Node) -> AsyncIterator[Node]:
+    """A node that knows one other."""
+    async with open_node(folder, Options(seeds=(seed.address,), config=QUICK)) as node:
         yield node
 
 
@@ -93,3 +107,28 @@ async def test_a_name_that_nobody_knows_yet_or_that_points_nowhere_is_asked_for_
             assert sees(bob) == ["bob"]
             names.points_to = NEW
             await until(lambda: sees(bob) == ["ada", "bob"])
+
+
+async def test_two_meshes_that_formed_behind_one_name_meet_though_nobody_is_missed(tmp_path: Path) -> None:
+    make_folders(tmp_path, "ada", "bob", "dan", "eve")
+    names = named(OLD)
+    async with alone(tmp_path / "ada", OLD) as ada:
+        seeds = (Address(NAME, ada.address.port),)
+        async with open_node(tmp_path / "bob", Options(seeds=seeds, config=LOOKING)) as bob:
+            await until(lambda: sees(bob) == ["ada", "bob"])
+            async with alone(tmp_path / "eve", NEW, ada.address.port) as eve, seeded(tmp_path / "dan", eve) as dan:
+                await until(lambda: sees(dan) == ["dan", "eve"])
+                before = names.asked
+                await until(lambda: names.asked >= before + 2)
+                assert sees(ada) == sees(bob) == ["ada", "bob"]
+                names.points_to = NEW
+                await until(lambda: all(len(sees(node)) == 4 for node in (ada, bob, dan, eve)))
+
+
+async def test_everybody_whom_a_name_leads_to_is_met_at_once(tmp_path: Path) -> None:
+    make_folders(tmp_path, "ada", "bob", "eve")
+    named(f"{OLD} {NEW}")
+    async with alone(tmp_path / "ada", OLD) as ada, alone(tmp_path / "eve", NEW, ada.address.port) as eve:
+        seeds = (Address(NAME, ada.address.port),)
+        async with open_node(tmp_path / "bob", Options(seeds=seeds, config=QUICK)):
+            await until(lambda: sees(ada) == sees(eve) == ["ada", "bob", "eve"])

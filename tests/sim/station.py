@@ -5,7 +5,7 @@ Invariant: what it was given is kept in the order in which it came.
 
 from hashlib import sha256
 
-from mesh.events import Connected, DialFailed, Disconnected
+from mesh.events import Connected, DialFailed, Disconnected, Found
 from mesh.ids import Address, NodeId
 from mesh.messages import Gossip
 from sim.network import PORT
@@ -21,7 +21,7 @@ class Listener:
         self.address = Address(f"host{index}", PORT)
         self.life, self.up, self.powered = 1, True, True
         self.got: list[str] = []
-        self.heard: list[Connected | Disconnected | DialFailed] = []
+        self.heard: list[Connected | Disconnected | DialFailed | Found] = []
 
     @property
     def answers(self) -> bool:
@@ -37,7 +37,7 @@ class Listener:
         """Keep a parcel."""
         self.got.append(parcel.label)
 
-    def connection(self, event: Connected | Disconnected | DialFailed) -> None:
+    def connection(self, event: Connected | Disconnected | DialFailed | Found) -> None:
         """Keep what became of a stream."""
         self.heard.append(event)
 

@@ -48,6 +48,7 @@ def test_the_packaged_scenarios_are_these() -> None:
         "smoke",
         "steady",
         "tree",
+        "two-meshes",
         "wan",
     ]
 
