@@ -45,6 +45,9 @@ class Crash(Hitting, frozen=True, forbid_unknown_fields=True, tag="crash", kw_on
     silent: Annotated[
         bool, Meta(description="Whether the machine loses power; otherwise its streams are closed at once.")
     ] = True
+    moved: Annotated[
+        bool, Meta(description="Whether it comes back at another address; seeds are found there by their names.")
+    ] = False
 
 
 class Restart(Happening, frozen=True, forbid_unknown_fields=True, tag="restart", kw_only=True):

@@ -106,6 +106,8 @@ class Faults:
         hit = self._board.spared(hit)
         for node in hit:
             node.crash(fault.silent, fault.lost_disk)
+            if fault.moved:
+                node.move()
         if fault.restart_after_s is not None:
             self._board.start_later(hit, fault.restart_after_s)
 

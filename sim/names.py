@@ -1,4 +1,4 @@
-"""The name service of a simulated world: one name for the seeds of a mesh, which may lead elsewhere later.
+"""The name service of a simulated world: names of seeds, one for each and one for all, which may lead elsewhere later.
 
 Invariant: what is no name leads to itself.
 """
@@ -19,16 +19,22 @@ def name_of(index: int) -> str:
 class Names:
     """Where names lead now."""
 
-    __slots__ = ("_hosts",)
+    __slots__ = ("_hosts", "_moved")
 
     def __init__(self, seeds: Sequence[str]) -> None:
         """The name of the seeds leads to these hosts at first."""
         self._hosts = tuple(seeds)
+        self._moved: dict[str, str] = {}
 
     def point(self, hosts: Sequence[str]) -> None:
         """The name of the seeds leads to these hosts from now on; to none: nobody knows it."""
         self._hosts = tuple(hosts)
 
+    def move(self, name: str, host: str) -> None:
+        """A machine's own name leads to this host from now on."""
+        self._moved[name] = host
+
     def behind(self, at: Address) -> tuple[Address, ...]:
         """All addresses behind `at`."""
-        return tuple(Address(host, at.port) for host in self._hosts) if at.host == SEEDS else (at,)
+        hosts = self._hosts if at.host == SEEDS else (at.host,)
+        return tuple(Address(self._moved.get(host, host), at.port) for host in hosts)

@@ -93,6 +93,10 @@ class Network:
         """Plug a machine in."""
         self._stations[station.address.host] = station
 
+    def detach(self, at: Address) -> None:
+        """Nobody is at this address any more."""
+        del self._stations[at.host]
+
     def find(self, at: Address) -> Station | None:
         """Who listens at an address; at a name, who listens where it leads first."""
         if at.port != PORT:

@@ -36,6 +36,7 @@ from mesh.ids import Address, Boot, MeshId
 from mesh.messages import SignedClaim
 from mesh.origin import Origin, claim_of
 from mesh.peer import Event, Peer
+from sim.broken import PeerBroken, explain
 from sim.clock import made_clock
 from sim.disk import LedgerDisk, SoftDisk, copy_of
 from sim.metrics import Metrics
@@ -56,10 +57,6 @@ _TICK = Tick()
 
 MakePeer = Callable[[Origin, Random, Callable[[int], bytes], float], Peer]
 """What makes the peer of a machine: `Peer` itself, or one with a part of another make."""
-
-
-class PeerBroken(Exception):
-    """A peer raised what no peer may raise. The message tells when, where and on what."""
 
 
 class Snapshot(Struct, frozen=True, eq=False):
@@ -90,6 +87,7 @@ class Node:
         "_around",
         "_hindrance",
         "_identity",
+        "_moves",
         "_outgoing",
         "_soft",
         "_ticks",
@@ -126,6 +124,7 @@ class Node:
         self.peer: Peer | None = None
         self.up, self.powered, self.life, self.started_at = False, True, 0, inf
         self._hindrance: Hindrance | None = None
+        self._moves = 0
         self._outgoing: list[tuple[Address, Parcel]] = []
         self._wake_at, self._woken_for, self._woken_at, self._ticks = inf, inf, -inf, 0
 
@@ -213,6 +212,18 @@ class Node:
         self._soft.cut_power()
         self._around.streams.died(self)
 
+    def move(self) -> None:
+        """Get another address, as a machine does whose lease ran out. It has to be down. A seed's name leads to where it is."""
+        assert self.peer is None, f"{self.name} is up"
+        network, before = self._around.network, self.address
+        self._moves += 1
+        self.address = Address(f"{self.name}-at-{self._moves}", PORT)
+        self._wrapping = Wrapping(self.node, self.address)
+        network.detach(before)
+        network.attach(self)
+        if self.index < self._around.scenario.start.seeds:
+            network.names.move(self.name, self.address.host)
+
     def snapshot(self) -> Snapshot:
         """What its disks hold now."""
         return Snapshot(copy_of(self.disk.replica), copy_of(self._soft.replica))
@@ -293,9 +304,7 @@ class Node:
             effects = peer.handle(event, self.clock.local(now))
             self._around.inspect(peer)
         except Exception as error:  # Whatever it is, the run has found something, and must say where.
-            raise PeerBroken(
-                f"at {now:.6f} s {self.name} broke on {type(event).__name__}: {_explain(error)}"
-            ) from error
+            raise PeerBroken(f"at {now:.6f} s {self.name} broke on {type(event).__name__}: {explain(error)}") from error
         for effect in effects:
             if type(effect) is Send and self._hindrance is None:  # Most are.
                 self._send(effect.at, self._wrapping.wrap(effect.message))
@@ -388,12 +397,3 @@ class Node:
         if self._ticks > TICKS_AT_ONCE_MAX:
             raise PeerBroken(f"at {when:.6f} s {self.name} does not stop to ask for a tick at this very moment")
         self.take(_TICK)
-
-
-def _explain(error: Exception) -> str:
-    """What was raised and where, in one line."""
-    place = error.__traceback__
-    while place is not None and place.tb_next is not None:
-        place = place.tb_next
-    where = f" ({place.tb_frame.f_globals.get('__name__')}:{place.tb_lineno})" if place is not None else ""
-    return f"{type(error).__name__}: {error}{where}"

@@ -12,6 +12,7 @@ import msgspec
 from mesh.gossip.members import NOBODY
 from mesh.peer import Peer
 from sim.acquainted import acquaint
+from sim.broken import PeerBroken
 from sim.checks import Fates, Inspector, deep_differences, differences, fates_of
 from sim.collecting import rare_collections
 from sim.faults import Faults
@@ -20,7 +21,7 @@ from sim.large_pages import large_pages
 from sim.metrics import Metrics
 from sim.names import name_of
 from sim.network import Network
-from sim.node import MakePeer, Node, PeerBroken, Surroundings
+from sim.node import MakePeer, Node, Surroundings
 from sim.provenance import provenance
 from sim.report import SCHEMA, Report, Stopwatch, measure
 from sim.scenario import Scenario, read_scenario

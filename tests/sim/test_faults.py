@@ -19,6 +19,24 @@ def test_a_crash_hits_its_count_and_restarts_in_time() -> None:
     assert ups == [4, 1, 1, 4]
 
 
+def test_who_comes_back_at_another_address_is_found_there_and_nobody_is_at_the_one_before() -> None:
+    moves = [{"kind": "crash", "at_s": at_s, "nodes": [0, 3], "restart_after_s": 5, "moved": True} for at_s in (15, 35)]
+    listening = Listening(scenario(nodes=5, seconds=60, start={"seeds": 1}, faults=moves))
+    places = [node.address for node in listening.nodes]
+    for moment, number in ((30, 1), (50, 2)):
+        listening.world.run(moment)
+        seed, _, _, moved, _ = listening.nodes
+        assert (seed.address.host, moved.address.host) == (f"n0000-at-{number}", f"n0003-at-{number}")
+        for node in listening.nodes:
+            assert node.peer is not None
+            assert {node.peer.roster.address(other.node) for other in (seed, moved) if other is not node} == {
+                other.address for other in (seed, moved) if other is not node
+            }
+        assert listening.mesh.network.find(places[0]) is seed
+        assert listening.mesh.network.find(places[3]) is None
+        places[3] = moved.address
+
+
 def test_restart_starts_everything_that_is_down() -> None:
     listening = Listening(scenario(faults=[{"kind": "restart", "at_s": 20, "spread_s": 2}]))
     listening.world.run(15)

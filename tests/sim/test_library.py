@@ -31,6 +31,7 @@ def test_the_packaged_scenarios_are_these() -> None:
         "frozen",
         "lossy",
         "mass-restart",
+        "moved",
         "narrow",
         "nat",
         "one-way-cut",

@@ -31,6 +31,9 @@ def test_a_name_leads_where_it_is_pointed_and_an_address_to_itself() -> None:
     names.point([])
     assert names.behind(seeds) == ()
     assert names.behind(Address("n0007", PORT)) == (Address("n0007", PORT),)
+    names.point(["n0001"])
+    names.move("n0001", "elsewhere")
+    assert names.behind(seeds) == names.behind(Address("n0001", PORT)) == (Address("elsewhere", PORT),)
 
 
 @pytest.mark.parametrize("seed", [1, 2])

@@ -6,7 +6,7 @@ from mesh.errors import MeshError
 from mesh.events import Tick
 from mesh.ids import RecordId
 from mesh.records import PutRecord, Submit
-from sim.node import PeerBroken
+from sim.broken import PeerBroken
 from tests.sim.mesh import Listening, scenario
 
 
