@@ -152,7 +152,7 @@ class Peer:
             partial(self.spread.handle, Tick()),
             partial(self.ledger.handle, Retry()),
         )
-        self._spoken = 0
+        self._spoken, self._heeded = 0, self.roster.changes
 
     def digests(self) -> Digests:
         """What this peer holds, as its probes say it. Durable state only."""
@@ -184,6 +184,9 @@ class Peer:
             self._pass_all_on(event, now, work, effects)
         if self.roster.lives.displaced_by is not None:
             self._stand_aside(event, now, effects)
+        if self.roster.changes != self._heeded:  # Links are with whom it shows.
+            self._heeded = self.roster.changes
+            self._spoken |= LINKS
         self._timetable.note(self._spoken)
         self._spoken = 0
         return effects

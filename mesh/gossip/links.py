@@ -17,8 +17,9 @@ from mesh.gossip.table import Link, Table
 from mesh.ids import NodeId
 from mesh.messages import Accept, Drop, Echo, Message, Offer, Refuse, Sound, Standing, Want
 
-PACE_S = 2.0  # How often links are looked after: a verdict on a member takes longer.
+PACE_S = 2.0  # How often links are looked after while something changes: a verdict on a member takes longer.
 HASTE_S = 0.1  # While there are too few.
+SEEKING_S = 8.0  # While nearer ones are looked for: so often it is seen whom the prober has met.
 ANSWER_S = 1.5  # An offer without an answer is void: a few round trips around the world.
 REFUSED_S = 10.0  # Who has links enough is not asked again so soon.
 SUSPECT_S = 2.0  # A suspect of so long is no link: most refute within one.
@@ -41,7 +42,7 @@ class Offered:
 class Links:
     """Finds, keeps and replaces links. What they are used for is Spread's."""
 
-    __slots__ = ("_at", "_config", "_offers", "_refused", "_rng", "_roster", "_sounder", "table")
+    __slots__ = ("_at", "_config", "_looked_at", "_offers", "_refused", "_rng", "_roster", "_seen", "_sounder", "table")
 
     def __init__(self, roster: Roster, config: GossipConfig, roundtrips: RoundTrips, rng: Random, now: float) -> None:
         self._roster, self._config, self._rng = roster, config, rng
@@ -50,10 +51,11 @@ class Links:
         self._offers: dict[NodeId, Offered] = {}
         self._refused: dict[NodeId, float] = {}
         self._at = now + rng.random() * HASTE_S
+        self._looked_at, self._seen = now, roster.changes
 
     def deadline(self) -> float:
-        """When links are looked after again."""
-        return self._at
+        """When links are looked after again: once all is as it shall be, when the roster changes or a link has been silent."""
+        return self._at if self._seen == self._roster.changes else min(self._at, self._looked_at + PACE_S)
 
     @property
     def all_told(self) -> bool:
@@ -66,28 +68,32 @@ class Links:
             case Received(sender, _, message):
                 return self._on_message(sender, message, now)
             case Tick():
-                return self._on_tick(now) if now >= self._at else []
+                return self._on_tick(now) if now >= self.deadline() else []
 
     def _on_message(self, sender: NodeId, message: Message, now: float) -> list[GossipEffect]:
         match message:
             case Sound():
-                return self._on_sound(sender, message)
+                return self._on_sound(sender, message, now)
             case Echo():
                 return self._on_echo(sender, message, now)
             case Offer():
-                return self._on_offer(sender, message)
+                return self._on_offer(sender, message, now)
             case Accept():
                 return self._on_accept(sender, message, now)
             case Refuse():
                 self._offers.pop(sender, None)
                 self._refused[sender] = now + REFUSED_S
+                self._look_within(PACE_S, now)
                 return []
             case Drop():
                 return self._lose(sender, now)
             case _:
                 raise AssertionError(f"{type(message).__name__} is not for links to answer")
 
-    def _on_offer(self, sender: NodeId, offer: Offer) -> list[GossipEffect]:
+    def _look_within(self, span_s: float, now: float) -> None:
+        self._at = min(self._at, now + span_s)
+
+    def _on_offer(self, sender: NodeId, offer: Offer, now: float) -> list[GossipEffect]:
         if sender not in self._roster.others():
             return self._send(sender, Refuse())
         self._offers.pop(sender, None)  # Both asked at once: one answer is enough.
@@ -99,7 +105,7 @@ class Links:
                 return self._send(sender, Refuse())
             effects = self._part(victim)
         eager = offer.eager or offer.near or self._wants_eager()
-        self.table.add(sender, Link(offer.near, eager, rtt_s, len(self._roster.others())))
+        self._agree(sender, Link(offer.near, eager, rtt_s, len(self._roster.others())), now)
         return [*effects, *self._send(sender, Accept(eager))]
 
     def _on_accept(self, sender: NodeId, accept: Accept, now: float) -> list[GossipEffect]:
@@ -115,19 +121,26 @@ class Links:
             if victim is None:
                 return self._send(sender, Drop())
             effects = self._part(victim)
-        self.table.add(sender, Link(offered.near, accept.eager, rtt_s, len(self._roster.others())))
+        self._agree(sender, Link(offered.near, accept.eager, rtt_s, len(self._roster.others())), now)
         return effects
 
-    def _on_sound(self, sender: NodeId, sound: Sound) -> list[GossipEffect]:
+    def _agree(self, node: NodeId, link: Link, now: float) -> None:
+        self.table.add(node, link)
+        self._sounder.shown(node, now)
+        self._look_within(PACE_S, now)
+
+    def _on_sound(self, sender: NodeId, sound: Sound, now: float) -> list[GossipEffect]:
         effects = self._send(sender, self._sounder.answer(sender, sound))
-        if sound.linked and sender not in self.table.links:
-            return [*effects, *self._send(sender, Drop())]
-        if not sound.linked:
-            self.table.remove(sender)
-        return effects
+        if sender not in self.table.links:
+            return [*effects, *(self._send(sender, Drop()) if sound.linked else [])]
+        if sound.linked:
+            self._sounder.shown(sender, now)
+            return effects
+        return [*effects, *self._lose(sender, now)]
 
     def _on_echo(self, sender: NodeId, echo: Echo, now: float) -> list[GossipEffect]:
         rtt_s = self._sounder.echo(sender, echo, now)
+        self._look_within(max(HASTE_S, self._sounder.deadline() - now), now)
         if rtt_s is None or sender in self.table.links or sender in self._offers or not self._pays(rtt_s):
             return []
         return self._offer(sender, True, now)
@@ -155,22 +168,42 @@ class Links:
         return self.table.eager_count() < self._config.eager_min
 
     def _on_tick(self, now: float) -> list[GossipEffect]:
-        if self._offers:
-            self._offers = {node: offer for node, offer in self._offers.items() if offer.since + ANSWER_S > now}
+        self._looked_at, self._seen = now, self._roster.changes
+        effects = self._end_offers(now)
         if self._refused:
             self._refused = {node: until for node, until in self._refused.items() if until > now}
-        effects = self._drop_absent(now)
+        effects += self._drop_absent(now)
         if self.all_told:
-            self._at = now + PACE_S
+            self._at = now + PACE_S if self.table.links else inf
             return effects
         self._sounder.heed_probes(now)
         effects += self._fill(now)
         effects += self._renew(now)
         effects += self._shorten(now)
-        effects += [effect for node, sound in self._sounder.tick(now) for effect in self._send(node, sound)]
-        lacking = len(self.table.links) < self.table.goal and not self._offers
-        self._at = min(now + (HASTE_S if lacking else PACE_S), max(now + HASTE_S, self._sounder.deadline()))
+        for node, sound in self._sounder.tick(now):
+            if node not in self._offers:  # Asked by one that holds no link yet it would give up what it just agreed to.
+                effects += self._send(node, sound)
+        self._at = min(now + self._pace_s(), max(now + HASTE_S, self._sounder.deadline()))
         return effects
+
+    def _pace_s(self) -> float:
+        """How soon there may be something to do that no message and no change of the roster will tell of."""
+        if not self._offers and len(self.table.links) < self.table.goal:
+            return HASTE_S
+        if self._offers or self._has_suspects() or self._has_stale():
+            return PACE_S
+        return inf if self._sounder.has_enough else SEEKING_S
+
+    def _end_offers(self, now: float) -> list[GossipEffect]:
+        """Offers without an answer are void. It may be the answer that was lost: then the other side holds a link."""
+        over = [node for node, offer in self._offers.items() if offer.since + ANSWER_S <= now]
+        for node in over:
+            del self._offers[node]
+        return [effect for node in over if node not in self.table.links for effect in self._send(node, Drop())]
+
+    def _has_suspects(self) -> bool:
+        suspects = [] if self._roster.is_whole else [self._roster.get(node) for node in self.table.links]
+        return any(member is not None and member.standing is Standing.SUSPECT for member in suspects)
 
     def _drop_absent(self, now: float) -> list[GossipEffect]:
         effects: list[GossipEffect] = []
@@ -187,7 +220,7 @@ class Links:
         if node not in self.table.links:
             return []
         self.table.remove(node)
-        self._at = min(self._at, now + HASTE_S)
+        self._look_within(HASTE_S, now)
         return self._lead_eagerly()
 
     def _lead_eagerly(self) -> list[GossipEffect]:
@@ -214,11 +247,12 @@ class Links:
             effects += self._offer(candidate, True, now) if candidate else self._offer(self._drawn(), False, now)
         return effects
 
+    def _has_stale(self) -> bool:
+        return self.table.has_stale(len(self._roster.others()) / GROWN)
+
     def _renew(self, now: float) -> list[GossipEffect]:
         """Draw again what was drawn when the mesh was far smaller."""
-        if self._offers or not self.table.has_stale(len(self._roster.others()) / GROWN):
-            return []
-        return self._offer(self._drawn(), False, now)
+        return self._offer(self._drawn(), False, now) if self._has_stale() and not self._offers else []
 
     def _shorten(self, now: float) -> list[GossipEffect]:
         """Offer a near link to the nearest that is known, where that would be better than the longest there is."""
@@ -261,7 +295,7 @@ class Links:
         assert self._roster.me not in self.table.links
         self.table.check()
         self._sounder.check()
-        assert self._at < inf
+        assert not self._offers or self._at < inf, "an offer waits for ever"
 
 
 def _is_nearer(rtt_s: float, than_s: float | None) -> bool:

@@ -143,7 +143,7 @@ class Present(Sequence[NodeId]):
 class Members:
     """The entries of one node's roster, in the order in which they were heard of."""
 
-    __slots__ = ("_added", "_at", "_base", "_me", "_named", "_own", "absent", "present", "sums", "suspects")
+    __slots__ = ("_added", "_at", "_base", "_me", "_named", "_own", "absent", "changes", "present", "sums", "suspects")
 
     def __init__(self, me: NodeId, base: Acquaintance) -> None:
         self._me, self._base = me, base
@@ -151,6 +151,7 @@ class Members:
         self._added: list[NodeId] = []
         self._at: dict[Address, dict[NodeId, None]] = {}
         self._named: dict[str, dict[NodeId, None]] = {}
+        self.changes = 0  # So many entries were put.
         self.sums = base.sums.copy()
         self.present = Present(base)
         self.absent: dict[NodeId, None] = {}
@@ -202,6 +203,7 @@ class Members:
         claim, before = member.claim, self.get(member.claim.node)
         self.sums.add(claim.node, member.weight - (before.weight if before is not None else 0))
         self._own[claim.node] = member
+        self.changes += 1
         if before is None:
             self._added.append(claim.node)
         if claim.node not in self._base.at.get(claim.address, ()):

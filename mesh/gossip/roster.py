@@ -108,6 +108,11 @@ class Roster:
         return [self._members[node] for node in self._members.absent]
 
     @property
+    def changes(self) -> int:
+        """How many entries were begun or replaced so far."""
+        return self._members.changes
+
+    @property
     def is_whole(self) -> bool:
         """Whether every member ever heard of takes part, and none is suspected."""
         return not self._members.absent and not self._members.suspects

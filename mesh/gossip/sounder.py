@@ -19,8 +19,12 @@ FAR_MAX = 256  # So many are remembered as farther than the known ones, and not 
 SOUNDING_MAX = 32
 HINTS_KEPT_MAX = 16
 FIRST_S = 0.2  # The first questions follow each other so quickly,
-LAST_S = 8.0  # and once all is known, so slowly.
+LAST_S = 64.0  # and once all is known, so slowly: ten for each e times the age.
 SLOWER = 1.1
+KEPT_S = (
+    60.0  # So long a link counts as held by both sides without a sign of that: lost `Accept`s and `Drop`s are rare.
+)
+AGAIN_S = 5.0  # A question to a link that had no answer is asked again.
 NEARER = 0.7
 SMOOTHING = 0.25  # Of a new measurement in a link's distance (TCP's, RFC 6298, is an eighth; these come less often).
 RING = 0.15  # Of a distance: who is as far from a third as I am may be near to me (Meridian's rings, §3.2);
@@ -33,7 +37,6 @@ class Sounder:
 
     __slots__ = (
         "_asked",
-        "_at",
         "_far",
         "_heeded",
         "_hints",
@@ -43,6 +46,7 @@ class Sounder:
         "_rng",
         "_roster",
         "_roundtrips",
+        "_seek_at",
         "_stamp",
         "_table",
         "_turn",
@@ -58,11 +62,12 @@ class Sounder:
         self._stamp = rng.getrandbits(31)
         self._turn = self._near_turn = 0
         self._interval_s = FIRST_S
-        self._at = now
+        self._seek_at = now
 
     def deadline(self) -> float:
-        """When the next question is due."""
-        return self._at
+        """When the next question is due: to a link of which nothing was heard for long, or of a search, while there is one."""
+        kept = min([link.ask_at for link in self._table.links.values()], default=inf)
+        return kept if self.has_enough else min(kept, self._seek_at)
 
     def rtt_s(self, node: NodeId) -> float | None:
         """The measured round trip to a member that is near or linked, in seconds."""
@@ -75,36 +80,43 @@ class Sounder:
 
     def tick(self, now: float) -> list[tuple[NodeId, Sound]]:
         """The question that is due, if any."""
-        if now < self._at:
-            return []
-        self._interval_s = min(LAST_S, self._interval_s * SLOWER)
-        interval_s = FIRST_S if self._hints and not self.has_enough else self._interval_s
-        self._at = now + interval_s * (0.75 + 0.5 * self._rng.random())
-        node = self._next()
-        if node is None:
-            return []
+        node = next((node for node, link in self._table.links.items() if link.ask_at <= now), None)
+        if node is None and now >= self._seek_at and not self.has_enough:
+            self._interval_s = min(LAST_S, self._interval_s * SLOWER)
+            interval_s = FIRST_S if self._hints else self._interval_s
+            self._seek_at = now + interval_s * (0.75 + 0.5 * self._rng.random())
+            node = self._next()
+        return [self._ask(node, now)] if node is not None else []
+
+    def _ask(self, node: NodeId, now: float) -> tuple[NodeId, Sound]:
+        link = self._table.links.get(node)
+        if link is not None:
+            link.ask_at = now + AGAIN_S
         while len(self._asked) >= SOUNDING_MAX:
             del self._asked[next(iter(self._asked))]
         self._stamp = (self._stamp + 1) % 2**32
         self._asked[self._stamp] = (node, now)
-        return [(node, Sound(self._stamp, node in self._table.links, int(1e6 * (self.rtt_s(node) or 0.0))))]
+        return node, Sound(self._stamp, link is not None, int(1e6 * (self.rtt_s(node) or 0.0)))
+
+    def shown(self, node: NodeId, now: float) -> None:
+        """There was a sign that the other side holds the link as well: it need not be asked for a while, but how far it is."""
+        link = self._table.links[node]
+        link.ask_at = now + (KEPT_S * (0.75 + 0.5 * self._rng.random()) if link.rtt_s is not None else AGAIN_S)
 
     def _next(self) -> NodeId | None:
         """By turns a link and a member that may be near: one that a near one named, a near one for its hints, or any."""
         self._turn += 1
         links = self._table.links
         if links and self._turn % 2 == 0:
-            unknown = [node for node, link in links.items() if link.rtt_s is None]
-            return unknown[0] if unknown else list(links)[self._turn // 2 % len(links)]
-        if not self.has_enough:
-            while self._hints:
-                node = self._hints.popleft()
-                if node not in links and self._roster.get(node) is not None:
-                    return node
-            near = self.nearest() if self._turn % 4 == 1 else []
-            if near:
-                self._near_turn += 1
-                return near[self._near_turn % len(near)]
+            return list(links)[self._turn // 2 % len(links)]
+        while self._hints:
+            node = self._hints.popleft()
+            if node not in links and self._roster.get(node) is not None:
+                return node
+        near = self.nearest() if self._turn % 4 == 1 else []
+        if near:
+            self._near_turn += 1
+            return near[self._near_turn % len(near)]
         others = self._roster.others()
         return self._rng.choice(others) if others else None
 
@@ -138,6 +150,7 @@ class Sounder:
         link = self._table.links.get(sender)
         if link is not None:
             link.rtt_s = rtt_s if link.rtt_s is None else link.rtt_s + SMOOTHING * (rtt_s - link.rtt_s)
+            self.shown(sender, now)
         else:
             self._learn(sender, rtt_s)
         return rtt_s
@@ -146,7 +159,9 @@ class Sounder:
         """Take in whom the prober has measured since: it meets everybody in turn, and what is near has near ones, too."""
         fresh, self._heeded = self._roundtrips.count - self._heeded, self._roundtrips.count
         for node, rtt_s in self._roundtrips.latest(min(fresh, KNOWN_MAX)):
-            if node in self._table.links:
+            link = self._table.links.get(node)
+            if link is not None:
+                link.rtt_s = rtt_s
                 continue
             if node not in self._known and rtt_s < 2 * self._nearest_s():
                 self._hints.appendleft(node)
@@ -159,7 +174,7 @@ class Sounder:
     def _follow(self, rtt_s: float, now: float) -> None:
         """A trail is followed quickly."""
         if rtt_s < NEARER * self._nearest_s():
-            self._interval_s, self._at = FIRST_S, min(self._at, now + FIRST_S)
+            self._interval_s, self._seek_at = FIRST_S, min(self._seek_at, now + FIRST_S)
 
     def _learn(self, node: NodeId, rtt_s: float) -> None:
         self._known[node] = rtt_s

@@ -12,13 +12,17 @@ FAR_S = 0.2  # How far a link is taken to be that was never measured: halfway ar
 
 
 class Link(Struct):
-    """One link. `rtt_s` is the measured round trip in seconds; `among` how many members it was drawn from."""
+    """One link. `rtt_s` is the measured round trip in seconds; `among` how many members it was drawn from.
+
+    `ask_at`: when the other side is asked whether it holds the link, too, unless that shows before.
+    """
 
     near: bool
     eager: bool
     rtt_s: float | None
     among: int
     pruned_at: float = float("-inf")
+    ask_at: float = 0.0
 
 
 class Table:

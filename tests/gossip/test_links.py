@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from mesh.effects import Send
 from mesh.events import Received, Tick
-from mesh.gossip.links import ANSWER_S, REFUSED_S, Links
+from mesh.gossip.links import ANSWER_S, PACE_S, REFUSED_S, Links
 from mesh.gossip.roundtrips import RoundTrips
+from mesh.gossip.sounder import KEPT_S
 from mesh.gossip.table import Link
 from mesh.ids import NodeId
 from mesh.messages import Accept, Drop, Echo, Message, Offer, Refuse, Sound, Standing, Want
@@ -36,7 +37,7 @@ class Circle:
             for number, name in enumerate(self.names)
         }
         self.side = {node(name): number % 2 for number, name in enumerate(self.names)}
-        self.loss, self.chance, self.order = loss, rng(seed), count()
+        self.loss, self.chance, self.order, self.questions = loss, rng(seed), count(), 0
         self.queue: list[tuple[float, int, NodeId, NodeId, Message]] = []
 
     def run(self, start: float, end: float) -> "Circle":
@@ -57,6 +58,7 @@ class Circle:
             return  # Spread's.
         for effect in core.handle(event, now):
             assert isinstance(effect, Send)
+            self.questions += isinstance(effect.message, Sound)
             if self.chance.random() >= self.loss and effect.to in self.side:
                 delay = 0.0005 if self.side[who] == self.side[effect.to] else 0.05
                 heapq.heappush(self.queue, (now + delay, next(self.order), who, effect.to, effect.message))
@@ -185,6 +187,34 @@ def test_an_offer_without_an_answer_and_a_refusal_are_not_waited_for() -> None:
     heard(links, "n0", Refuse(), 3.0)
     later = [effect.to for effect in links.handle(Tick(), 4.0 + REFUSED_S) if isinstance(effect.message, Offer)]
     assert later
+
+
+def test_an_offer_whose_answer_was_lost_leaves_no_half_link() -> None:
+    links = core(*MANY)
+    asked = [effect.to for effect in links.handle(Tick(), 1.0) if isinstance(effect.message, Offer)]
+    heard(links, MANY[0], Refuse(), 1.5)
+    parted = [e.to for e in links.handle(Tick(), 1.0 + 2 * ANSWER_S) if isinstance(e.message, Drop)]
+    assert parted == [who for who in asked if who != node(MANY[0])]
+
+
+def test_a_settled_node_looks_after_its_links_when_the_roster_changed() -> None:
+    known = roster("ada", *MANY)
+    links = Links(known, CONFIG, RoundTrips(CONFIG), rng(), 0.0)
+    for name in MANY[:6]:
+        heard(links, name, Offer(True, 1_000, False, False))
+    assert not links.handle(Tick(), 10.0)
+    assert links.deadline() > 10.0 + PACE_S + KEPT_S / 4
+    known.hear(accusation(MANY[0]), 20.0)
+    assert links.deadline() <= 20.0
+    assert links.handle(Tick(), 20.0)[0] == Send(node(MANY[0]), address(MANY[0]), Drop())
+
+
+def test_a_settled_circle_asks_each_link_once_in_a_while() -> None:
+    circle = Circle(30).run(0.0, 60.0)
+    links = sum(len(found) for found in circle.links().values()) / 2
+    before = circle.questions
+    circle.run(60.0, 60.0 + 4 * KEPT_S)
+    assert 3 * links < circle.questions - before < 6 * links  # By one of the two, and hardly any other.
 
 
 def test_one_side_that_holds_a_link_the_other_does_not_is_put_right() -> None:

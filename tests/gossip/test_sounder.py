@@ -1,7 +1,7 @@
 """The sounder measures links and finds near members by what near ones say."""
 
 from mesh.gossip.roundtrips import RoundTrips
-from mesh.gossip.sounder import ENOUGH_S, KNOWN_MAX, Sounder
+from mesh.gossip.sounder import ENOUGH_S, KEPT_S, KNOWN_MAX, Sounder
 from mesh.gossip.table import Link, Table
 from mesh.ids import NodeId
 from mesh.messages import HINTS_MAX, Echo, Sound
@@ -99,9 +99,20 @@ def test_nobody_is_looked_for_once_the_near_links_are_as_near_as_need_be() -> No
     core = sounder(*MANY, "bob", "cyd", "dan", table=table)
     for name in ("bob", "cyd", "dan"):
         table.add(node(name), Link(True, True, ENOUGH_S, 9))
-    asked: list[NodeId] = []
-    while len(asked) < 3:
-        who, sound, at = ask(core)
-        core.echo(who, Echo(sound.stamp, (node("n30"), node("n31"))), at + 0.001)
-        asked += [] if sound.linked else [who]
-    assert not {node("n30"), node("n31")} & set(asked[1:])
+    for _ in range(6):
+        asked, sound, at = ask(core)
+        assert sound.linked
+        core.echo(asked, Echo(sound.stamp, (node("n30"), node("n31"))), at + 0.001)
+    assert at > KEPT_S / 2
+    table.remove(node("cyd"))
+    assert ask(core)[1].linked is False
+
+
+def test_a_link_is_asked_for_a_sign_of_life_by_one_side_alone() -> None:
+    table = Table(8)
+    table.add(node("bob"), Link(True, True, ENOUGH_S, 9))
+    core = sounder(*MANY, "bob", table=table)
+    core.shown(node("bob"), 100.0)
+    assert 100.0 + KEPT_S / 2 < table.links[node("bob")].ask_at < 100.0 + 2 * KEPT_S
+    core.shown(node("bob"), 140.0)
+    assert table.links[node("bob")].ask_at > 140.0 + KEPT_S / 2
