@@ -98,9 +98,10 @@ class Comparing:
     def _answer(self, received: Received, message: Message) -> GossipEffect:
         """To where it spoke from: of two with one key the roster knows one, and the other has to hear of it, too.
 
-        Whoever is not known yet is only reached by the stream that it came on.
+        Whoever is not known yet, or is held down, may only be reached by the stream that it came on, as one that can't be dialled.
         """
-        if self._roster.get(received.sender) is None:
+        member = self._roster.get(received.sender)
+        if member is None or not member.reachable:
             return Stream(received.sender, received.at, message)
         return Send(received.sender, received.at, message)
 

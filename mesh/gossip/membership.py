@@ -175,7 +175,7 @@ class Membership:
                 return [*effects, Emit("peer.malformed", {"node": received.sender.hex(), "reason": str(error)})]
             effects += self._follow(heard, now)
             if heard.answer and heard.answers in (None, received.sender):
-                effects.append(Send(received.sender, received.at, Gossip(heard.answer)))
+                effects.append(_answer_to(received, Gossip(heard.answer)))
         return effects
 
     def _follow(self, heard: Heard, now: float) -> list[GossipEffect]:
@@ -331,3 +331,9 @@ class Membership:
         """Raise AssertionError where an invariant is broken."""
         self.roster.check()
         self.prober.check()
+
+
+def _answer_to(received: Received, answer: Gossip) -> GossipEffect:
+    """On the plane on which it was said: who is held down by all may hear it nowhere else."""
+    carry = Stream if isinstance(received.message, RosterPage) else Send
+    return carry(received.sender, received.at, answer)

@@ -2,12 +2,16 @@
 
 from random import Random
 
+import pytest
+
 from mesh.events import DialFailed
+from sim.library import load
 from sim.nat import Nat, Translators
 from sim.network import Network
 from sim.scenario import NetworkModel
 from sim.streams import Streams
 from sim.world import World
+from tests.sim.mesh import Listening
 from tests.sim.station import Listener, parcel
 
 
@@ -49,3 +53,11 @@ def test_a_hidden_node_dials_and_is_not_dialled() -> None:
     streams.send(seed, hidden.address, parcel("back"))
     world.run(21.0)
     assert (hidden.kinds(), hidden.got) == (["Connected"], ["back"])
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_hidden_nodes_take_part_and_are_not_held_dead(seed: int) -> None:
+    """What answers their claims comes over the stream that they dialled: to a datagram of ours nothing is open yet."""
+    listening = Listening(load("nat", ("nodes=10", "seconds=130", "faults=[]", "checks.every=100")), seed)
+    listening.world.run(100.0)
+    assert all(len(listening.alive_at(node)) == 10 for node in listening.nodes)
