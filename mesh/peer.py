@@ -23,6 +23,7 @@ from mesh.events import Connected, DialFailed, Disconnected, Found, Lapse, Leave
 from mesh.gossip.dissemination import Dissemination, MakeDissemination
 from mesh.gossip.ends import EndSharing
 from mesh.gossip.gate import Barred, Gate
+from mesh.gossip.holding import Holding
 from mesh.gossip.incoming import Merged, Progress
 from mesh.gossip.links import Links
 from mesh.gossip.membership import Membership
@@ -95,6 +96,7 @@ MEMBERSHIP, RECONCILE, POSTING, REDIAL, RECORDS, GATE, REPAIR, SCRUB, LINKS, SPR
     1 << i for i in range(11)
 )
 """The cores that want ticks, as bits, in the order in which they are ticked."""
+KEEPERS = RECONCILE | POSTING | RECORDS | GATE | REPAIR | SCRUB | LEDGER  # What a peer holds is in their hands.
 
 
 class Peer:
@@ -134,7 +136,7 @@ class Peer:
         self.scrub = Scrub(self.ledger, origin.config.storage, now)
         self.repair = Repair(self.ledger, self.roster, trust, _split(rng))
         self._ends = EndSharing(self.ledger, self.roster, _split(rng))
-        self._held = Digests(b"", b"", b"")
+        self._holding = Holding(self.roster, self.ledger, self.boards, self.repair)
         self._aside, self._gate, self._read_only = Aside(self.roster), Gate(self.ledger, self.roster), origin.read_only
         for at in book:
             self._redial.handle(Known(at), now)
@@ -142,11 +144,10 @@ class Peer:
 
     def _begin_ticks(self) -> None:
         """Ask every core for its deadline; from now on each is asked when it was spoken to."""
-        timed = (self._membership, self._reconcile, self._posting, self._redial, self._records, self._gate)
-        self._timetable = Timetable((*timed, self.repair, self.scrub, self.links, self.spread, self.ledger))
+        timed = (self._membership, self._reconcile, self._posting, self._redial, self._records, self._gate, self.repair)
+        self._timetable = Timetable((*timed, self.scrub, self.links, self.spread, self.ledger))
         self._ticks: tuple[Callable[[float], Iterable[_Said]], ...] = (
             *(partial(core.handle, Tick()) for core in timed),
-            partial(self.repair.handle, Tick()),
             partial(self.scrub.handle, Due()),
             partial(self.links.handle, Tick()),
             partial(self.spread.handle, Tick()),
@@ -156,11 +157,9 @@ class Peer:
 
     def digests(self) -> Digests:
         """What this peer holds, as its probes say it. Durable state only."""
-        held, roster, boards = self._held, self.roster.digest, self.boards.digest
-        ledger, state = self.ledger.durable.digest, self.repair.state()
-        if held.roster != roster or held.boards != boards or held.ledger != ledger or held.state != state:
-            held = self._held = Digests(roster, ledger, boards, state)
-        return held  # With its summary, where that was asked for before.
+        if self._spoken & KEEPERS:
+            self._holding.changed()
+        return self._holding.digests()
 
     def progress(self) -> Progress | None:
         """How far this peer has come in taking in what it lacks, while that is much."""
@@ -184,9 +183,11 @@ class Peer:
             self._pass_all_on(event, now, work, effects)
         if self.roster.lives.displaced_by is not None:
             self._stand_aside(event, now, effects)
-        if self.roster.changes != self._heeded:  # Links are with whom it shows.
+        if self._spoken & KEEPERS:
+            self._holding.changed()
+        if self.roster.changes != self._heeded:
             self._heeded = self.roster.changes
-            self._spoken |= LINKS
+            self._spoken |= LINKS | REDIAL  # These rest until it changes.
         self._timetable.note(self._spoken)
         self._spoken = 0
         return effects
@@ -273,8 +274,9 @@ class Peer:
                 work += self._membership.handle(received, now)
                 if digests is not None:
                     self._on_digests(received, digests, now, work)
-            case Ping():
-                self._spoken |= MEMBERSHIP
+            case Ping(news=news):
+                if news or self._membership.has_news:  # Otherwise nothing becomes due by an answer.
+                    self._spoken |= MEMBERSHIP
                 work += self._membership.handle(received, now)
             case Sound() | Echo() | Offer() | Accept() | Refuse() | Drop():
                 self._spoken |= LINKS
@@ -383,6 +385,7 @@ class Peer:
         self.links.check()
         self.spread.check()
         self._timetable.check()
+        self._holding.check()
 
 
 def _is_outward(said: _Said) -> TypeGuard[Effect]:

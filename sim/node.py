@@ -85,6 +85,7 @@ class Node:
 
     __slots__ = (
         "_around",
+        "_due",
         "_hindrance",
         "_identity",
         "_moves",
@@ -122,17 +123,15 @@ class Node:
         self.node = self._trust.read_certificate(certificate_for(self._identity)).node
         self._wrapping = Wrapping(self.node, self.address)
         self.peer: Peer | None = None
-        self.up, self.powered, self.life, self.started_at = False, True, 0, inf
+        self.up, self.powered, self.life, self.started_at, self._moves = False, True, 0, inf, 0
         self._hindrance: Hindrance | None = None
-        self._moves = 0
         self._outgoing: list[tuple[Address, Parcel]] = []
-        self._wake_at, self._woken_for, self._woken_at, self._ticks = inf, inf, -inf, 0
+        self._due, self._wake_at, self._woken_for, self._woken_at, self._ticks = inf, inf, inf, -inf, 0
 
     def start(self, acquaintance: Acquaintance = NOBODY) -> None:
         """Switch the machine on, with a boot above every one that its disk knows."""
         around, self.life = self._around, self.life + 1
-        rng = self._chance()
-        now = around.world.now
+        rng, now = self._chance(), around.world.now
         self.clock.restart()
         origin = self._origin(self._next_boot(rng), acquaintance)
         self.peer = around.make_peer(origin, rng, rng.randbytes, self.clock.local(now))
@@ -374,13 +373,15 @@ class Node:
     def _sleep(self) -> None:
         """See to it that the peer is woken at its deadline. An entry that comes too early sleeps on."""
         assert self.peer is not None
-        deadline = self.peer.deadline()
-        if deadline >= self._woken_for:
-            return  # An entry that is no later waits in the heap.
-        self._woken_for = deadline
-        when = self.clock.when(deadline) if deadline > 0.0 else 0.0
+        self._due = self.peer.deadline()
+        if self._due < self._woken_for:  # Otherwise an entry that is no later waits in the heap.
+            self._enter()
+
+    def _enter(self) -> None:
+        self._woken_for = self._due
+        when = max(self.clock.when(max(0.0, self._due)), self._around.world.now)
         if when < self._wake_at:
-            self._wake_at = max(when, self._around.world.now)
+            self._wake_at = when
             self._around.world.at(self._wake_at, self._wake, self._wake_at)
 
     def _wake(self, when: float) -> None:
@@ -389,8 +390,8 @@ class Node:
         self._wake_at = self._woken_for = inf
         if self._hindrance is not None and self._hindrance.holds_tick():
             return
-        if self.clock.local(self._around.world.now) < self.peer.deadline():
-            self._sleep()
+        if self.clock.local(when) < self._due:  # The peer has been spoken to since: it is not to be woken yet.
+            self._enter()
             return
         self._ticks = self._ticks + 1 if when == self._woken_at else 0
         self._woken_at = when

@@ -35,7 +35,20 @@ RedialEvent = Known | Connected | DialFailed | Found | Tick
 class Redial:
     """Dials members that are absent, and seeds that were not met yet."""
 
-    __slots__ = ("_at", "_began", "_config", "_known", "_met", "_rng", "_roster", "_seeds", "_tried", "_turned_away")
+    __slots__ = (
+        "_at",
+        "_began",
+        "_config",
+        "_known",
+        "_met",
+        "_rests",
+        "_rng",
+        "_roster",
+        "_seeds",
+        "_seen",
+        "_tried",
+        "_turned_away",
+    )
 
     def __init__(
         self, roster: Roster, config: GossipConfig, rng: Random, now: float, seeds: tuple[Address, ...] = ()
@@ -48,13 +61,18 @@ class Redial:
         ] = {}  # Who answered where we dialled: a seed may be a name or a forwarded port.
         self._turned_away: dict[Address, str] = {}
         self._at = self._began = now
+        self._rests, self._seen = (
+            False,
+            roster.changes,
+        )  # It rests while nobody is absent and the roster stays as it was seen.
         self._seeds = Seeds(seeds, roster, config, rng, now)
         for at in seeds:
             self.handle(Known(at), now)
 
     def deadline(self) -> float:
         """When the next absent entry is dialled, or the seeds are looked up."""
-        return min(self._at, self._seeds.deadline())
+        resting = self._rests and self._seen == self._roster.changes
+        return self._seeds.deadline() if resting else min(self._at, self._seeds.deadline())
 
     def handle(self, event: RedialEvent, now: float) -> list[GossipEffect]:
         """React to one event."""
@@ -62,6 +80,7 @@ class Redial:
             case Known(at):
                 if at != self._roster.own.claim.address:
                     self._known[at] = None
+                    self._wake(now)
                 return []
             case Connected(node, at, True):
                 self._tried[at] = now
@@ -70,6 +89,7 @@ class Redial:
             case DialFailed(at):
                 self._tried[at] = now
                 self._met.pop(at, None)
+                self._wake(now)
                 return self._on_turned_away(event) if event.turned_away else []
             case Connected():
                 return []  # It came to us, from a port where it does not listen.
@@ -86,16 +106,25 @@ class Redial:
         return [Emit("peer.refused", {"at": str(failed.at), "reason": failed.reason})]
 
     def _on_tick(self, now: float) -> list[GossipEffect]:
-        if now < self._at:
+        if self._rests and self._seen != self._roster.changes:
+            self._wake(now)
+        if self._rests or now < self._at:
             return []
         alone = not self._roster.others() and now - self._began < ALONE_S
         pause_s = min(ALONE_INTERVAL_S, self._config.redial_interval_s) if alone else self._config.redial_interval_s
         self._at = now + pause_s * (0.75 + self._rng.random() / 2)
         absent = self.absent()
+        self._rests, self._seen = not absent, self._roster.changes
         chosen = absent[: FIRST_ROUND_MAX if alone else 1]
         for at in chosen:
             self._tried[at] = now
         return [Dial(at) for at in chosen]
+
+    def _wake(self, now: float) -> None:
+        """Somebody may be absent now. Those who see that at one moment do not dial at one moment."""
+        if self._rests:
+            self._rests = False
+            self._at = max(self._at, now + self._config.redial_interval_s * self._rng.random())
 
     def absent(self) -> list[Address]:
         """Addresses at which nobody takes part at present, the longest untried first."""

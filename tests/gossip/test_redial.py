@@ -109,3 +109,17 @@ def test_seeds_are_redialled_and_looked_up_and_where_one_meets_oneself_is_not_di
     assert core.handle(Found(seed, (mine, other)), 0.1) == [Dial(mine), Dial(other)]
     core.handle(Connected(node("ada"), mine, True), 0.2)
     assert core.handle(Found(seed, (mine, other)), 0.3) == [Dial(other)]
+
+
+@given(st.integers(0, 2**32))
+def test_who_misses_nobody_rests_until_somebody_goes(seed: int) -> None:
+    known = roster("ada", "bob", "cyd")
+    core = Redial(known, CONFIG, rng(seed), 0.0)
+    assert core.handle(Tick(), core.deadline()) == []
+    assert core.deadline() == math.inf
+    known.hear(accusation("bob"), 100.0)
+    assert core.deadline() <= 100.0
+    assert core.handle(Tick(), 100.0) == []  # Who all hear of it now do not all dial now.
+    assert 100.0 <= core.deadline() <= 100.0 + CONFIG.redial_interval_s
+    assert core.handle(Tick(), core.deadline()) == [Dial(address("bob"))]
+    assert math.isfinite(core.deadline())
