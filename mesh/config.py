@@ -21,6 +21,9 @@ class GossipConfig(Struct, frozen=True, forbid_unknown_fields=True):
     probe_interval_s: float = 1.0  # SWIM's protocol period; memberlist's LAN profile uses the same.
     probe_timeout_s: float = 0.5  # Three round trips on a poor link.
     indirect_probes: int = 3  # Helpers asked after a missed ack (SWIM §3.1, k).
+    again_periods: float = (
+        2.0  # Who did not answer directly is asked again so many probe intervals later, then twice as many; 0: never.
+    )
     suspicion_factor: float = (
         1.65  # A confirmed suspicion lasts factor * max(1, log10 N) probe intervals (Lifeguard α).
     )
@@ -85,6 +88,7 @@ _MEMBERLIST = GossipConfig(
     suspicion_spread=6.0,
     confirmations=3,
     confirm_fanout=0.0,
+    again_periods=0.0,
     voice_health_max=7,
     adaptive_timeouts=False,
     heed_stalls=False,

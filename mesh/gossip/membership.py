@@ -132,7 +132,7 @@ class Membership:
                 raise AssertionError(f"{type(received.message).__name__} is not membership's to answer")
 
     def _on_ping(self, received: Received, ping: Ping, now: float) -> list[GossipEffect]:
-        self.prober.earshot.asked(received.sender)
+        self.prober.earshot.asked(received.sender, len(self.roster.others()) + 1, now)
         heard = self._hear_all(ping.news, received, now) if ping.news else []
         digests = self._digests()
         told = digests if digests.summary != ping.summary else None

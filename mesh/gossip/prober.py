@@ -118,7 +118,7 @@ class Prober:
         self.health = LocalHealth(config.health_max)
         self.roundtrips = RoundTrips(config)
         self.evidence = Evidence()
-        self.earshot = Earshot()
+        self.earshot = Earshot(config)
         self.steadiness = Steadiness(config, now)
         self._suspicions = Suspicions(config)
         self._relays = Relays(config)
@@ -132,7 +132,8 @@ class Prober:
 
     def deadline(self) -> float:
         """The next moment at which silence means something."""
-        moment, probing = min(self._next_at, self._suspicions.deadline(), self._relays.deadline()), self._probing
+        moment = min(self._next_at, self._suspicions.deadline(), self._relays.deadline(), self.earshot.deadline())
+        probing = self._probing
         if probing is not None and not probing.helpers_asked:
             moment = min(moment, probing.due)
         for errand in self._errands.values():
@@ -233,13 +234,30 @@ class Prober:
             )
             self._miss(probing.target, now)
             steps.append(AskHelpers(probing.target, probing.probe, helpers))
+        if now >= self.earshot.deadline():
+            steps += self._ask_again(now)
         if now >= self._next_at:
             steps += self._next_period(now)
         return steps
 
     def _miss(self, node: NodeId, now: float) -> None:
-        if self.earshot.missed(node):
-            self.evidence.note(now, node, f"left our last {MISSES} probes without an answer of its own")
+        if self.earshot.missed(node, len(self._roster.others()) + 1, now):
+            self._note_silence(node, now)
+
+    def _ask_again(self, now: float) -> list[Step]:
+        """Probe members that did not answer directly, beside the round: for a picture of the paths, not for a verdict."""
+        for node in self.earshot.unanswered(len(self._roster.others()) + 1, now):
+            self._note_silence(node, now)
+        steps = list[Step]()
+        for node in self.earshot.ask_again(self._config.probe_timeout_s * self.health.factor, now):
+            if self._roster.takes_part(node):
+                steps.append(Ask(node, self._number()))
+            else:
+                self.earshot.forget(node)
+        return steps
+
+    def _note_silence(self, node: NodeId, now: float) -> None:
+        self.evidence.note(now, node, f"left our last {MISSES} probes without an answer of its own")
 
     def _notice_stall(self, now: float) -> None:
         """A tick that comes late: nothing was heard meanwhile because nothing ran here."""
@@ -249,6 +267,7 @@ class Prober:
         self.health.worse()
         self._suspicions.postpone(late_s)
         self._errands.clear()
+        self.earshot.postpone(late_s)
         if self._probing is not None:
             self.evidence.note(
                 now, self._probing.target, f"its probe does not count: this process stood still {late_s:.3f} s"

@@ -255,3 +255,22 @@ def test_of_all_that_is_due_a_lapse_ends_suspicions_alone() -> None:
     assert core.deadline() < at
     assert [step for step in core.lapse(at) if isinstance(step, Ask)] == []
     assert core.deadline() < at
+
+
+@given(st.sampled_from([32, 128]), st.integers(0, 2**32), st.floats(0.0, 200.0))
+def test_who_answers_through_helpers_alone_is_out_of_earshot_within_two_rounds_and_six_periods(
+    members: int, seed: int, begins: float
+) -> None:
+    core = prober(roster("ada", *(f"n{number}" for number in range(members - 1))), seed)
+    deaf, now = node("n7"), 0.0
+    while not core.earshot.out_of(deaf):
+        now = core.deadline()
+        for step in core.tick(now):
+            if isinstance(step, Ask) and (step.target != deaf or now < begins):
+                core.answered(step.target, step.probe, now)
+                core.earshot.answered(step.target)
+            if isinstance(step, AskHelpers):
+                core.answered(step.target, step.probe, now + 0.1)
+            assert not isinstance(step, Verdict)
+        core.check()
+    assert now <= begins + (2 * members + 6) * CONFIG.probe_interval_s

@@ -91,6 +91,22 @@ def test_a_path_that_is_cut_one_way_is_seen_by_both_ends_and_holds_nobody_down(p
     assert mesh.count("member.down") == 0
 
 
+def test_both_ends_of_a_path_that_is_cut_one_way_know_it_within_two_rounds() -> None:
+    members, paths = 32, [(number, number + 1) for number in range(0, 32, 2)]
+    about = {"kind": "loss", "at_s": 5.0, "lasts_s": 90.0, "direction": "out", "plane": "datagrams"}
+    cuts = [{**about, "nodes": [one], "towards": [other]} for one, other in paths]
+    quiet = {"writes_per_s": 0.0, "publish_interval_s": 60.0}
+    mesh = Listening(
+        scenario(
+            nodes=members, seconds=110.0, start={"known": True}, workload=quiet, checks={"every": 5000}, faults=cuts
+        )
+    )
+    mesh.world.run(5.0 + 2 * members + 9)
+    told = [fault for fault in faults_in(mesh) if fault.how == "one-way"]
+    assert told == [PathFault(f"n{one:04}", f"n{other:04}", "one-way") for one, other in paths]
+    assert mesh.count("member.down") == 0
+
+
 def test_a_lossy_mesh_has_no_such_paths() -> None:
     mesh = Listening(scenario(nodes=6, seconds=120.0, network={"loss": 0.02}, workload={"writes_per_s": 0.0}))
     told = []
