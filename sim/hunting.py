@@ -32,7 +32,7 @@ def shrink_one(
     *,
     seed: int,
     out: Path,
-    tries: int = TRIES,
+    tries: float = TRIES,
     changes: Annotated[tuple[str, ...], Parameter(name="--set", negative=())] = (),
 ) -> int:
     """Make a failing run as small as it can be and still fail in the same way.
@@ -46,7 +46,7 @@ def shrink_one(
     out
         Where the small scenario is written, as TOML.
     tries
-        At most so many runs.
+        At most the work of so many runs like the first; small ones count little.
     changes
         Change a value of the scenario, as in `mesh-sim run`.
     """
@@ -117,7 +117,10 @@ def _tell_soaked(soaked: Soaked, console: Console) -> None:
         console.print(f"  {failure}", markup=False)
     console.print(f"again with: mesh-sim run swarm:{soaked.seed} --seed {soaked.seed}", markup=False)
     if soaked.shrinks:
-        console.print(f"seed {soaked.seed} is being made small, in at most {SOAK_TRIES} runs like it", markup=False)
+        console.print(
+            f"seed {soaked.seed} is being made small, with the work of at most {SOAK_TRIES:g} runs like it",
+            markup=False,
+        )
 
 
 def _keep(seed: int, small: Shrunk, out: Path, console: Console) -> None:

@@ -18,7 +18,7 @@ from sim.scenario import Scenario
 from sim.shrink import Runner, Shrunk, shrink
 from sim.swarm import swarm
 
-TRIES = 80  # Runs per failure: a soak is there to find the next one; `mesh-sim shrink` goes on from here.
+TRIES = 80.0  # Runs like it per failure: a soak is there to find the next one; `mesh-sim shrink` goes on from here.
 
 Maker = Callable[[int], Scenario]
 
@@ -43,7 +43,7 @@ class Hunter(Struct, frozen=True):
 
     make: Maker = swarm
     run_one: Runner = run
-    tries: int = TRIES
+    tries: float = TRIES
 
     def hunt(self, seed: int) -> Soaked:
         """Run the scenario of one seed with that seed."""

@@ -18,6 +18,7 @@ from sim.breakage import LyingDisk
 from sim.run import run
 from sim.scenario import Scenario
 from sim.shrink import shrink
+from sim.simpler import over_at
 from tests.sim.mesh import scenario
 
 OTHERS = [
@@ -65,6 +66,35 @@ def test_a_broken_peer_needs_no_fault_at_all() -> None:
     assert run(small.scenario, small.seed).passed
 
 
+class Squeamish(Peer):
+    """Breaks on batches that come late."""
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        if isinstance(event, Received) and isinstance(event.message, Batches):
+            assert now < 9.0, "that is too much"
+        return super().handle(event, now)
+
+
+def test_time_is_cut_at_the_moment_when_it_is_seen_before_anything_else_is_tried() -> None:
+    """Two runs like the first pay for time, faults and nodes, because what comes after the first cut is cheap."""
+    late = [{"kind": "crash", "at_s": at, "restart_after_s": 2} for at in (60, 80, 100)]
+    long = scenario(nodes=4, seconds=180, checks={"every": 500}, faults=[*OTHERS, *late], workload=WORK)
+    small = shrink(long, 1, partial(run, make_peer=Squeamish), tries=2)
+    assert (small.scenario.faults, small.scenario.nodes) == ((), 2)
+    assert small.scenario.seconds < 12.0
+    assert (small.spent <= 2.0, small.tries > 15) == (True, True)
+
+
+def test_the_cut_keeps_all_that_came_before() -> None:
+    later = [{"kind": "crash", "at_s": at, "within_s": 1, "restart_after_s": 20} for at in (8.5, 30)]
+    faults = [*later, *OTHERS]
+    long = scenario(nodes=5, seconds=60, faults=faults, workload=WORK)
+    broken = partial(run, make_peer=Squeamish)
+    before = broken(long, 1)
+    [after] = [broken(cut, 1) for cut in over_at(long, before.sim_s)]
+    assert (after.failures, after.trace_hash) == (before.failures, before.trace_hash)
+
+
 def fails_if(made: Scenario, seed: int) -> Verdict:
     """A fault that needs two crashes and three nodes; with fewer nodes something else fails."""
     crashes = [fault for fault in made.faults if type(fault).__name__ == "Crash"]
@@ -82,8 +112,8 @@ def test_a_failure_of_another_kind_is_not_taken_for_this_one() -> None:
 
 def test_it_stops_when_it_has_run_often_enough() -> None:
     crashes = [{"kind": "crash", "at_s": at, "restart_after_s": 1} for at in (8, 9, 10, 11, 12)]
-    small = shrink(scenario(nodes=20, faults=crashes), 5, fails_if, tries=7)  # type: ignore[arg-type]
-    assert (small.tries, small.whole) == (7, False)
+    small = shrink(scenario(nodes=20, faults=crashes), 5, fails_if, tries=2)  # type: ignore[arg-type]
+    assert (small.spent <= 2.0, small.tries > 2, small.whole) == (True, True, False)
     assert small.report.failures == ("at 7.3 s n0004 broke",)
 
 
