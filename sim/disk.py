@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 from random import Random
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from mesh.crdt.replica import MemoryReplica, Table, Write
 from sim.laws import Draw
 from sim.scenario import DiskModel
@@ -150,6 +152,13 @@ class SoftDisk:
     def read_row(self, table: Table, key: bytes) -> bytes | None:
         """One row as it stands."""
         return self.replica.get(table, key)
+
+
+class Snapshot(Struct, frozen=True, eq=False):
+    """What a machine's disks held at a moment."""
+
+    ledger: MemoryReplica
+    soft: MemoryReplica
 
 
 def copy_of(replica: MemoryReplica) -> MemoryReplica:

@@ -38,7 +38,7 @@ from mesh.origin import Origin, claim_of
 from mesh.peer import Event, Peer
 from sim.broken import PeerBroken, explain
 from sim.clock import made_clock
-from sim.disk import LedgerDisk, SoftDisk, copy_of
+from sim.disk import LedgerDisk, Snapshot, SoftDisk, copy_of
 from sim.metrics import Metrics
 from sim.names import SEEDS, name_of
 from sim.network import BODY_BYTES_MAX, PORT, Network
@@ -57,13 +57,6 @@ _TICK = Tick()
 
 MakePeer = Callable[[Origin, Random, Callable[[int], bytes], float], Peer]
 """What makes the peer of a machine: `Peer` itself, or one with a part of another make."""
-
-
-class Snapshot(Struct, frozen=True, eq=False):
-    """What a machine's disks held at a moment."""
-
-    ledger: MemoryReplica
-    soft: MemoryReplica
 
 
 class Surroundings(Struct, frozen=True):
@@ -304,9 +297,12 @@ class Node:
             self._around.inspect(peer)
         except Exception as error:  # Whatever it is, the run has found something, and must say where.
             raise PeerBroken(f"at {now:.6f} s {self.name} broke on {type(event).__name__}: {explain(error)}") from error
+        shared = len(effects) > 1  # By several peers, it may be; the parcel of a message that leaves alone is not kept.
         for effect in effects:
             if type(effect) is Send and self._hindrance is None:  # Most are.
-                self._send(effect.at, self._wrapping.wrap(effect.message))
+                message = effect.message
+                parcel = self._wrapping.wrap(message) if shared else Parcel(self.node, self.address, message)
+                self._send(effect.at, parcel)
             else:
                 self._carry_out(effect)
         if self._outgoing:

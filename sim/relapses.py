@@ -6,7 +6,8 @@ Invariant: a copy of a machine is no machine of the mesh: nobody writes there, n
 from collections.abc import Sequence
 
 from sim.breakage import RESTART_S, ClockJump, CopiedDisk, Rollback
-from sim.node import Node, Snapshot, Surroundings
+from sim.disk import Snapshot
+from sim.node import Node, Surroundings
 from sim.switchboard import Switchboard
 
 

@@ -20,18 +20,18 @@ class Core(Protocol):
 class Timetable:
     """The deadlines of several cores, by their numbers. A core's deadline only changes when it is spoken to."""
 
-    __slots__ = ("_asked", "_due", "soonest")
+    __slots__ = ("_cores", "_due", "soonest")
 
     def __init__(self, cores: Sequence[Core]) -> None:
-        self._asked = [core.deadline for core in cores]
-        self._due = [ask() for ask in self._asked]
+        self._cores = cores
+        self._due = [core.deadline() for core in cores]
         self.soonest = min(self._due, default=inf)
 
     def note(self, spoken: int) -> None:
         """The cores whose bits are set in `spoken` (bit i: core i) were spoken to."""
-        asked, due, changed = self._asked, self._due, False
+        cores, due, changed = self._cores, self._due, False
         for number in _numbers(spoken):
-            moment = asked[number]()
+            moment = cores[number].deadline()
             if moment != due[number]:
                 due[number], changed = moment, True
         if changed:
@@ -43,7 +43,9 @@ class Timetable:
 
     def check(self) -> None:
         """Raise AssertionError where an invariant is broken."""
-        assert self._due == [ask() for ask in self._asked], "a core was spoken to and nobody noted its deadline"
+        assert self._due == [core.deadline() for core in self._cores], (
+            "a core was spoken to and nobody noted its deadline"
+        )
 
 
 @cache
