@@ -274,9 +274,8 @@ class Peer:
                 work += self._membership.handle(received, now)
                 if digests is not None:
                     self._on_digests(received, digests, now, work)
-            case Ping(news=news):
-                if news or self._membership.has_news:  # Otherwise nothing becomes due by an answer.
-                    self._spoken |= MEMBERSHIP
+            case Ping():
+                self._spoken |= MEMBERSHIP
                 work += self._membership.handle(received, now)
             case Sound() | Echo() | Offer() | Accept() | Refuse() | Drop():
                 self._spoken |= LINKS

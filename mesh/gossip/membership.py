@@ -72,12 +72,7 @@ class Membership:
         """When something is due."""
         prober = self.prober
         moment = min(prober.deadline(), self._comparing.deadline(), prober.steadiness.deadline())
-        return min(moment, self._gossip_at) if self.has_news and self._has_others() else moment
-
-    @property
-    def has_news(self) -> bool:
-        """Whether there is something to tell of members."""
-        return bool(self._news)
+        return min(moment, self._gossip_at) if self._has_news() else moment
 
     def handle(self, event: MembershipEvent, now: float) -> list[GossipEffect]:
         """React to one event."""
@@ -282,7 +277,7 @@ class Membership:
         effects = [*self._comparing.tick(now), *self._show(self.prober.steadiness.tick(now), now)]
         for step in self.prober.tick(now):
             effects += self._do(step, now)
-        if now >= self._gossip_at and self.has_news and self._has_others():
+        if now >= self._gossip_at and self._has_news():
             self._gossip_at = now + self._config.gossip_interval_s
             effects += self._gossip()
         return effects
@@ -312,8 +307,8 @@ class Membership:
             case Verdict(target, standing, voice):
                 return self._follow(self.roster.accuse(target, standing, now, voice), now)
 
-    def _has_others(self) -> bool:
-        return len(self.roster.others()) > 0
+    def _has_news(self) -> bool:
+        return bool(self._news) and len(self.roster.others()) > 0
 
     def _news_for(self, node: NodeId) -> tuple[Newsflash, ...]:
         """What a probe or its answer carries along: the accusation of the other side first, so that it can refute."""
