@@ -6,6 +6,7 @@ Invariant: it only listens; nothing that a peer sees depends on what is measured
 from typing import Protocol
 
 from mesh.crdt.effects import Composed, Emit, NotComposed, Visible
+from sim.ages import Ages
 from sim.disk import LedgerDisk
 from sim.journal import Journal
 from sim.network import Network, Station
@@ -48,6 +49,7 @@ class Metrics:
         "_nodes",
         "_world",
         "afflicted_downs",
+        "ages",
         "crashes",
         "events",
         "false_accusations",
@@ -62,6 +64,7 @@ class Metrics:
         self._down: dict[str, CrashSeen] = {}
         self._afflicted: dict[str, int] = {}
         self._calm_at = 0.0
+        self.ages = Ages()
         self.crashes: list[CrashSeen] = []
         self.events: dict[str, int] = {}
         self.false_accusations = 0  # Verdicts of those who found out for themselves.

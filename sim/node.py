@@ -324,7 +324,7 @@ class Node:
             case StoreLazily(writes):
                 self._soft.write(writes)
             case Posted():
-                pass
+                around.metrics.ages.hear(self, effect, around.world.now)
             case Send() | Stream() | Dial():
                 if self._hindrance is None or not self._hindrance.keeps(effect):
                     self._send_off(effect)

@@ -55,10 +55,14 @@ class Detection(Struct, frozen=True):
 
 
 class Propagation(Struct, frozen=True):
-    """From the acknowledgement of a write to where it shows: at any one other peer that was up, and at the last of them."""
+    """From the acknowledgement of a write to where it shows: at any one other peer that was up, and at the last of them.
+
+    `board_s`: from a board's change at its owner to any one other peer, for a few owners.
+    """
 
     peer_s: Times | None
     last_peer_s: Times | None
+    board_s: Times | None = None
 
 
 class Writes(Struct, frozen=True):
@@ -153,7 +157,7 @@ def measure(metrics: Metrics, traffic: Traffic, fates: Fates, nodes: int, sim_s:
     }
     return Measures(
         detection=_detection(metrics.crashes),
-        propagation=Propagation(times_of(journal.delays_s), last),
+        propagation=Propagation(times_of(journal.delays_s), last, times_of(metrics.ages.all_s())),
         writes=writes,
         traffic=kinds,
         undelivered=dict(sorted(traffic.lost.items())),
@@ -223,6 +227,7 @@ def _rows(report: Report) -> list[tuple[str, str]]:
         ("  unreplicated, stranded", f"{writes.unreplicated}, {writes.stranded}"),
         ("shown at one peer after", _say(figures.propagation.peer_s)),
         ("shown at the last after", _say(figures.propagation.last_peer_s)),
+        ("a board's change at one", _say(figures.propagation.board_s)),
     ]
 
 

@@ -116,6 +116,7 @@ class SimulatedMesh:
         for node in self.nodes:
             self.network.attach(node)
             self.metrics.watch(node)
+        self.metrics.ages.follow(self.nodes)
         self._begin(seed, around)
 
     def _begin(self, seed: int, around: Surroundings) -> None:

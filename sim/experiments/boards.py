@@ -6,16 +6,14 @@ Invariant: what is counted was said after links lay where they stay, and after t
 from collections.abc import Sequence
 from random import Random
 
-from mesh.effects import Effect, Posted
 from mesh.events import Publish
 from mesh.gossip.spread import Spread
-from mesh.ids import NodeId
-from mesh.peer import Event, Peer
+from sim.ages import Ages
 from sim.experiments.idle import bytes_by_kind
 from sim.experiments.intervals import thinned
 from sim.experiments.plan import Chart, Experiment, Outcome, Point
 from sim.experiments.results import Finding, Results, at_most, held_against, in_all
-from sim.experiments.worlds import listening, quiet
+from sim.experiments.worlds import quiet
 from sim.node import Node
 from sim.run import SimulatedMesh
 from sim.scenario import Scenario
@@ -23,12 +21,8 @@ from sim.scenario import Scenario
 WARM_S = 30.0  # Until links lie where they stay.
 TREE_S = 1.0  # The first changes form the tree.
 SETTLE_S = 3.0  # After the last change; a change that was lost is asked for, or the next probe finds the difference.
-FOLLOWED = 20  # Owners whose changes are timed at every other node.
 LARGEST = 1000
 BAR_S = 1.0  # What is older than the interval is shown when it is no longer so.
-
-Change = tuple[NodeId, float]
-"""An owner, and its clock when it said so."""
 
 
 def points(quick: bool) -> Sequence[Point]:
@@ -58,58 +52,30 @@ class Publishing:
             node.tell(Publish("node", {"load": round(self._rng.random(), 3)}))
 
 
-class Ages:
-    """When the changes of some owners were said, and how old each was where it was shown."""
-
-    def __init__(self) -> None:
-        self.mesh: SimulatedMesh | None = None
-        self.followed: set[NodeId] = set()
-        self.said: dict[Change, float] = {}
-        self.found_s: dict[Change, list[float]] = {}
-
-    def follow(self, mesh: SimulatedMesh) -> None:
-        """Follow some owners from now on, spread evenly over the mesh."""
-        self.mesh = mesh
-        self.followed = {node.node for node in mesh.nodes[:: max(1, len(mesh.nodes) // FOLLOWED)]}
-
-    def hear(self, peer: Peer, _: Event, effects: list[Effect]) -> None:
-        """A peer has reacted."""
-        for effect in effects:
-            if type(effect) is Posted and effect.owner in self.followed:
-                self._note(peer.roster.me, effect)
-
-    def _note(self, me: NodeId, posted: Posted) -> None:
-        assert self.mesh is not None
-        now, change = self.mesh.world.now, (posted.owner, posted.items[0].at)
-        if posted.owner == me:
-            self.said[change] = now
-        elif change in self.said:
-            self.found_s.setdefault(change, []).append(now - self.said[change])
-
-
 def measure(made: Scenario, point: Point, seed: int) -> Outcome:
     """One cell."""
-    ages = Ages()
-    mesh = SimulatedMesh(made, seed, make_peer=listening(ages.hear))
+    mesh = SimulatedMesh(made, seed)
+    mesh.metrics.ages = ages = Ages()
     Publishing(mesh, Random(f"{seed}/boards"), WARM_S + TREE_S + int(point["changes"]))
     mesh.world.run(WARM_S + TREE_S)
-    ages.follow(mesh)
+    ages.follow(mesh.nodes)
     before = _totals(mesh)
     mesh.world.run(WARM_S + TREE_S + int(point["changes"]))
     first, again, boards, messages, sent = (now - then for now, then in zip(_totals(mesh), before, strict=True))
     mesh.world.run(mesh.world.now + SETTLE_S)
     others, per = made.nodes - 1, made.nodes * int(point["changes"])
-    found_ms = [1000 * age for shown in ages.found_s.values() for age in shown]
     figures = {
         "copies": again / max(1, first),
         "message_s": messages / per,
         "byte_s": sent / per,
         "in_a_message": (first + again) / max(1, boards),
-        "shown": len(found_ms) / max(1, others * len(ages.said)),
+        "shown": len(ages.all_s()) / max(1, others * ages.said),
         "behind": float(_behind(mesh)),
     }
     last_ms = tuple(round(1000 * max(shown), 3) for shown in ages.found_s.values())
-    return Outcome(figures, {"last_ms": last_ms, "age_ms": thinned(found_ms)}, mesh.trace.digest())
+    return Outcome(
+        figures, {"last_ms": last_ms, "age_ms": thinned([1000 * age for age in ages.all_s()])}, mesh.trace.digest()
+    )
 
 
 def _totals(mesh: SimulatedMesh) -> tuple[int, ...]:

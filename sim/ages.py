@@ -1,0 +1,61 @@
+"""How old a board's change is where it is shown.
+
+Invariant: a change counts at a node that was up when its owner said it, and once there, the first time.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from mesh.effects import Posted
+from mesh.ids import NodeId
+
+FOLLOWED = 20
+
+Change = tuple[NodeId, str, float]
+"""An owner, a topic, and the owner's clock when it said so."""
+
+
+class Host(Protocol):
+    """What is asked of a machine. `started_at`: when its process started, in virtual seconds."""
+
+    node: NodeId
+    started_at: float
+
+
+class Ages:
+    """Follows the changes of a few owners from where they are said to everywhere."""
+
+    __slots__ = ("_followed", "_said", "_shown", "found_s")
+
+    def __init__(self) -> None:
+        self._followed: frozenset[NodeId] = frozenset()
+        self._said: dict[Change, float] = {}
+        self._shown: dict[Change, set[NodeId]] = {}
+        self.found_s: dict[Change, list[float]] = {}
+
+    def follow(self, hosts: Sequence[Host]) -> None:
+        """From now on follow what some of these say: at most `FOLLOWED` to twice as many, evenly spread."""
+        self._followed = frozenset(host.node for host in hosts[:: max(1, len(hosts) // FOLLOWED)])
+
+    def hear(self, host: Host, posted: Posted, now: float) -> None:
+        """A board's changes are shown at a machine."""
+        if posted.owner not in self._followed:
+            return
+        for item in posted.items:
+            change = (posted.owner, item.topic, item.at)
+            if posted.owner == host.node:
+                self._said.setdefault(change, now)
+                continue
+            said_at, shown = self._said.get(change), self._shown.setdefault(change, set())
+            if said_at is not None and host.started_at <= said_at and host.node not in shown:
+                shown.add(host.node)
+                self.found_s.setdefault(change, []).append(now - said_at)
+
+    @property
+    def said(self) -> int:
+        """How many changes were said by those that are followed."""
+        return len(self._said)
+
+    def all_s(self) -> list[float]:
+        """Every age, in seconds, change by change."""
+        return [age for ages in self.found_s.values() for age in ages]
