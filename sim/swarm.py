@@ -9,7 +9,6 @@ from random import Random
 
 from msgspec.structs import replace
 
-from mesh.config import GossipConfig
 from sim.breakage import (
     BitRot,
     Churn,
@@ -34,6 +33,7 @@ from sim.clock import ClockModel
 from sim.delays import DelayModel, Geographic, OneWay, Regions
 from sim.laws import Constant, Exponential, Law, LogNormal, Normal, Pareto, Uniform, Weibull
 from sim.losses import Bursts, Direction, Plane
+from sim.rarities import rarer_faults, rarer_gossip, rarer_network, rarer_start, renamings
 from sim.scenario import Checks, DiskModel, NetworkModel, Scenario, StartModel, Workload
 
 SETTLE_S = 40.0
@@ -48,18 +48,22 @@ def swarm(seed: int) -> Scenario:
     """The scenario of a seed: 3 to 16 nodes, and one to eight faults, for a few virtual minutes."""
     rng = Random(f"swarm/{seed}")
     nodes = rng.choice((3, 4, 5, 6, 8, 8, 10, 12, 16))
-    faults = _faults(rng, nodes)
+    faults, rare = _faults(rng, nodes), Random(f"swarm/{seed}/rarities")
+    start = StartModel(spread_s=rng.choice((0.0, 2.0, 5.0)), seeds=rng.choice((1, 2, 3)))
+    network = rarer_network(_network(rng), start.seeds, rare)
+    start = rarer_start(start, rare)
+    faults = rarer_faults((*faults, *renamings(start, nodes, rare)), nodes, network, rare)
     ends = max((end_of(fault, nodes) for fault in faults), default=BREAK_FROM_S)
     return Scenario(
         name=f"swarm-{seed}",
         about=f"Whatever the swarm's seed {seed} asks for",
         nodes=nodes,
         seconds=round(ends + SETTLE_S + 20.0, 3),
-        start=StartModel(spread_s=rng.choice((0.0, 2.0, 5.0)), seeds=rng.choice((1, 2, 3))),
-        network=_network(rng),
+        start=start,
+        network=network,
         disk=DiskModel(store_jitter_s=rng.choice((0.0, 0.001, 0.02))),
         clock=ClockModel(rng.choice((0.0, 0.05, 2.0)), rng.choice((0.0, 0.0, 100.0)), epoch_s=1e6),
-        gossip=GossipConfig(),
+        gossip=rarer_gossip(rare),
         workload=_workload(rng, Random(f"swarm/{seed}/topics").choice((1, 3, 12))),
         checks=Checks(every=100, grace_s=120.0),
         faults=faults,
