@@ -146,3 +146,19 @@ def test_whoever_asks_nothing_grows_without_bound(questions: list[tuple[int, flo
 def test_only_misses_without_an_answer_behind_them_count(steps: list[str]) -> None:
     since = len(steps) - max([at for at, step in enumerate(steps) if step in ("answered", "forget")], default=-1)
     assert after(*steps).out_of(BOB) is (steps[len(steps) - since + 1 :].count("missed") >= MISSES)
+
+
+def test_two_that_ask_each_other_because_they_were_asked_come_to_rest() -> None:
+    """Each question that comes back at once is a question to the other side; all are answered."""
+    one, other = Earshot(CONFIG), Earshot(CONFIG)
+    asks, now = [(one, other)] * 3 + [(other, one)] * 3, 10.0
+    asked = 0
+    while asks:
+        asker, target = asks.pop(0)
+        asked, now = asked + 1, now + 0.001
+        assert asked < 30
+        target.asked(BOB, MEMBERS, now)
+        asker.answered(BOB)
+        if target.ask_again(PATIENCE_S, now):
+            asks.append((target, asker))
+    assert asked > 6
