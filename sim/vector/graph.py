@@ -25,7 +25,9 @@ Flags = NDArray[np.bool_]
 
 FAR_S = 0.2  # A link that was never measured is taken to be that far (mesh/gossip/table.py).
 
-EAGER_PAIRS = 0.6  # Of near links in pairs: real peers among a thousand have 3.6 eager links after a dozen writes.
+# Real peers among a thousand hold these after a dozen writes: 2.6 eager links in their own city, and 0.6 to anybody.
+NEAR_EAGER_PAIRS = 0.64  # Beside the two of the ring.
+FAR_EAGER_PAIRS = 0.57
 
 
 class Graph(Struct, frozen=True):
@@ -84,22 +86,30 @@ def taken(nodes: Sequence[Node]) -> Graph:
 
 
 def made(places: Ints, seed: int) -> Graph:
-    """Links for nodes at `places`, about such as peers hold after some news: of each node's seven, three to anybody and four near.
+    """Links for nodes at `places`, such as peers hold after some news: of each node's eight, four near and four to anybody.
 
-    Those to anybody are eager, a ring through the mesh, so that it is in one piece, and pairs; so is every other near pair.
+    Near ones lie inside a place, and most are eager: a ring through each, and pairs. Of those to anybody few are left eager.
     """
     rng, count = np.random.default_rng(seed), len(places)
-    far, near = rng.permutation(count), [_by_place(rng.permutation(count), places) for _ in range(3)]
-    paired = _pairs(near[0])
-    at_once, half = [_ring(far), _pairs(rng.permutation(count))], round(len(paired[0]) * EAGER_PAIRS)
-    at_once.append((paired[0][:half], paired[1][:half]))
-    later = [(paired[0][half:], paired[1][half:]), _ring_within(near[1], places), _pairs(near[2])]
+    near, far = (
+        [_by_place(rng.permutation(count), places) for _ in range(3)],
+        [rng.permutation(count) for _ in range(3)],
+    )
+    nearby, bridges = _split(_pairs(near[1]), NEAR_EAGER_PAIRS), _split(_pairs(far[0]), FAR_EAGER_PAIRS)
+    at_once = [_ring_within(near[0], places), nearby[0], bridges[0]]
+    later = [nearby[1], _pairs(near[2]), bridges[1], _pairs(far[1]), _ring(far[2])]
     sources = np.concatenate([end for one, other in (*at_once, *later) for end in (one, other)])
     targets = np.concatenate([end for one, other in (*at_once, *later) for end in (other, one)])
     eager = np.arange(len(sources)) < 2 * sum(len(one) for one, _ in at_once)
     names, first = np.unique(sources * count + targets, return_index=True)  # What is both is eager: that comes first.
     kept = first[names // count != names % count]
     return graph_of(sources[kept], targets[kept], eager[kept], np.full(len(kept), FAR_S), count)
+
+
+def _split(pairs: tuple[Ints, Ints], share: float) -> tuple[tuple[Ints, Ints], tuple[Ints, Ints]]:
+    """The first of some pairs, and the others."""
+    at = round(len(pairs[0]) * share)
+    return (pairs[0][:at], pairs[1][:at]), (pairs[0][at:], pairs[1][at:])
 
 
 def _by_place(order: Ints, places: Ints) -> Ints:
