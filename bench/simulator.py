@@ -14,14 +14,13 @@ from sim.collecting import rare_collections
 from sim.large_pages import large_pages
 from sim.library import load
 from sim.run import SimulatedMesh, resized
-from sim.scenario import Scenario
 from sim.vector.command import quiet_like
 from sim.vector.spread import compare, spread
 
 KNOWN = ("start.known=true",)
 QUIET = (*KNOWN, "workload.writes_per_s=0", "workload.publish_interval_s=1e9")
 WARM_S, MEASURED_S = 1.0, 1.0  # All boards of a mesh in ten seconds: a second holds a tenth of them.
-IDLE_WARM_S, IDLE_S = 8.0, 2.0
+IDLE_WARM_S, SETTLED_WARM_S, IDLE_S = 8.0, 30.0, 2.0  # By eight seconds nearly all links are agreed, by thirty all are.
 GIB = 1024**3
 
 Figures = dict[str, float | int | str]
@@ -35,6 +34,7 @@ def measures() -> Iterator[Measure]:
     idle = _alone(_idle, 10_000)
     yield at_most("sim.idle_memory.10000", float(idle["gib"]), 16, "GiB", idle)
     yield at_least("sim.idle_pace.10000", float(idle["pace"]), 1, "virtual s per s of one core", idle)
+    yield at_least("sim.settled_pace.10000", float(idle["settled"]), 1, "virtual s per s of one core", idle)
     vector = _alone(_vector, 1_000_000)
     yield Measure("sim.vector.1000000", float(vector["seconds"]), "s of one core", None, None, vector)
     beside = _alone(_compare, 1_000)
@@ -46,9 +46,8 @@ def _alone(part: Callable[[int], Figures], nodes: int) -> Figures:
         return pool.apply(part, (nodes,))
 
 
-def _through(scenario: Scenario, warm_s: float, measured_s: float) -> tuple[int, float]:
+def _through(mesh: SimulatedMesh, warm_s: float, measured_s: float) -> tuple[int, float]:
     """How many messages a mesh sends in a span behind its beginning, and the processor time of that."""
-    mesh = SimulatedMesh(scenario, 1)
     with rare_collections(), large_pages():
         mesh.world.run(warm_s)
         before, began = mesh.network.traffic.messages, time.process_time()
@@ -57,17 +56,28 @@ def _through(scenario: Scenario, warm_s: float, measured_s: float) -> tuple[int,
 
 
 def _messages(nodes: int) -> Figures:
-    made = resized(load("steady", KNOWN), nodes, None)
+    mesh = SimulatedMesh(resized(load("steady", KNOWN), nodes, None), 1)
     messages, took_s = _through(
-        made, WARM_S * 10 if nodes < 1_000 else WARM_S, MEASURED_S * (10 if nodes < 1_000 else 1)
+        mesh, WARM_S * 10 if nodes < 1_000 else WARM_S, MEASURED_S * (10 if nodes < 1_000 else 1)
     )
     return {"per_s": round(messages / took_s), "messages": messages, "cpu_s": round(took_s, 2)}
 
 
 def _idle(nodes: int) -> Figures:
-    messages, took_s = _through(resized(load("steady", QUIET), nodes, 60.0), IDLE_WARM_S, IDLE_S)
+    """An idle mesh in two spans of its life: seconds 8 to 10, in which some links are still sought, and 30 to 32."""
+    mesh = SimulatedMesh(resized(load("steady", QUIET), nodes, 60.0), 1)
+    messages, took_s = _through(mesh, IDLE_WARM_S, IDLE_S)
+    settled, settled_s = _through(mesh, SETTLED_WARM_S, IDLE_S)
     held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / GIB
-    return {"gib": round(held, 3), "pace": round(IDLE_S / took_s, 3), "messages": messages, "cpu_s": round(took_s, 2)}
+    return {
+        "gib": round(held, 3),
+        "pace": round(IDLE_S / took_s, 3),
+        "messages": messages,
+        "cpu_s": round(took_s, 2),
+        "settled": round(IDLE_S / settled_s, 3),
+        "settled_messages": settled,
+        "settled_cpu_s": round(settled_s, 2),
+    }
 
 
 def _vector(nodes: int) -> Figures:
