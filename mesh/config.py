@@ -47,6 +47,9 @@ class GossipConfig(Struct, frozen=True, forbid_unknown_fields=True):
     gossip_interval_s: float = 0.2  # How often queued news leaves outside probes.
     gossip_fanout: int = 3  # To how many members each time.
     retransmit_factor: float = 4.0  # News is sent factor * ceil(log10(N + 1)) times by each member.
+    feedback: bool = (
+        True  # News heard again counts as sent (Demers et al. 1987), and old news alone is no reason to write.
+    )
     links_max: int = 8  # Members linked with a node (DESIGN §8); a mesh no larger needs no links.
     direct_max: int = (
         40  # Whoever has news tells so many others himself, the nodes of one site, and nobody passes it on.
@@ -95,6 +98,7 @@ _MEMBERLIST = GossipConfig(
     stream_probe=False,
     heed_streams=False,
     hold_periods=0.0,
+    feedback=False,
 )
 
 PROFILES = {

@@ -174,6 +174,8 @@ class Membership:
             except MalformedMessage as error:  # What came before it holds, and the probe it rode on is answered.
                 return [*effects, Emit("peer.malformed", {"node": received.sender.hex(), "reason": str(error)})]
             effects += self._follow(heard, now)
+            if self._config.feedback and not heard.spread:
+                self._news.heard(piece, len(self.roster.others()) + 1)
             if heard.answer and heard.answers in (None, received.sender):
                 effects.append(_answer_to(received, Gossip(heard.answer)))
         return effects
@@ -308,7 +310,8 @@ class Membership:
                 return self._follow(self.roster.accuse(target, standing, now, voice), now)
 
     def _has_news(self) -> bool:
-        return bool(self._news) and len(self.roster.others()) > 0
+        others = len(self.roster.others())
+        return others > 0 and (self._news.presses(others + 1) if self._config.feedback else bool(self._news))
 
     def _news_for(self, node: NodeId) -> tuple[Newsflash, ...]:
         """What a probe or its answer carries along: the accusation of the other side first, so that it can refute."""

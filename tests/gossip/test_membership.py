@@ -4,7 +4,9 @@ Invariant: the circle below is a network without delay in virtual time; who is `
 """
 
 import msgspec
+import pytest
 
+from mesh.config import PROFILES, GossipConfig
 from mesh.crdt.keys import BOOT
 from mesh.crdt.replica import Table, Write
 from mesh.effects import Dial, Emit, GossipEffect, Send, StoreLazily, Stream
@@ -235,6 +237,37 @@ def test_news_leaves_at_the_gossip_interval_to_a_few() -> None:
     effects = core.handle(Tick(), 1.0)
     gossips = [effect for effect in effects if isinstance(effect, Send) and isinstance(effect.message, Gossip)]
     assert len({effect.to for effect in gossips}) == CONFIG.gossip_fanout
+
+
+def told(config: GossipConfig, times: int) -> tuple[int, int]:
+    """How often a new claim leaves in messages of its own, and with probes, where others tell it so many times."""
+    core = Membership(roster(*NAMES), config, rng(), lambda: QUIET, 0.0)
+    for _ in range(times + 1):
+        heard(core, Gossip((signed("fay"),)), now=0.0)
+    alone, along = 0, 0
+    while (now := core.deadline()) < 9.0:
+        for effect in core.handle(Tick(), now):
+            match effect:
+                case Send(_, _, Gossip(news)):
+                    alone += signed("fay") in news
+                case Send(to, at, Ping(probe, _, news)):
+                    along += signed("fay") in news
+                    core.handle(Received(to, at, Ack(probe, to, None)), now)
+                case _:
+                    pass
+    return alone, along
+
+
+def test_news_that_others_tell_as_well_is_told_less_and_old_news_rides_along() -> None:
+    assert told(CONFIG, 0) == (3, 1)
+    assert told(CONFIG, 2) == (0, 2)
+    assert told(CONFIG, 4) == (0, 0)
+
+
+@pytest.mark.parametrize("profile", ["swim", "lifeguard", "lifeguard4", "lifeguard2"])
+def test_memberlist_tells_news_as_often_whatever_it_hears(profile: str) -> None:
+    assert told(PROFILES[profile], 0) == told(PROFILES[profile], 4)
+    assert sum(told(PROFILES[profile], 4)) == 4
 
 
 def test_the_dialler_says_who_it_is_and_what_it_holds() -> None:
