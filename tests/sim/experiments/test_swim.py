@@ -19,14 +19,14 @@ def test_a_healthy_group_sends_two_messages_per_member_and_period() -> None:
 
 def test_who_is_declared_failed_is_gone_without_suspicion_and_nobody_is_with_it() -> None:
     left = {}
-    for variant in ("infection", "suspicion"):
-        point = {"part": "sizes", "variant": variant, "until_s": 40.0}
+    for variant in ("basic", "infection", "suspicion"):
+        point = {"part": "sizes", "variant": variant, "until_s": 40.0, "loss": 0.1}
         left[variant] = measure(scenario(point), point, 1).figures["group"]
-    assert left["infection"] < left["suspicion"]
+    assert max(left["basic"], left["infection"]) < left["suspicion"]
 
 
 def test_the_variants_differ_from_plain_swim_in_what_the_paper_says() -> None:
-    made = scenario({"part": "sizes", "variant": "suspicion", "until_s": 40.0}).gossip
+    made = scenario({"part": "sizes", "variant": "suspicion", "until_s": 40.0, "loss": 0.1}).gossip
     assert isinstance(made, GossipConfig)
     assert (made.probe_interval_s, made.indirect_probes, made.suspicion_floor) == (2.0, 1, ROUNDS)
     assert not made.buddy
