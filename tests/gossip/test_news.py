@@ -108,3 +108,11 @@ def test_a_piece_presses_for_half_of_its_times(members: int) -> None:
         pressed += 1
     assert pressed == limit / 2
     assert sum(bool(queue.take(members)) for _ in range(limit)) == limit - pressed
+
+
+def test_where_no_claim_fits_any_more_accusations_do() -> None:
+    queue, claims = NewsQueue(4.0), PIGGYBACK_BYTES // CLAIM_BYTES
+    for number in range(claims + 1):
+        queue.put(node(f"n{number}"), signed(f"n{number}"))
+    queue.put(node("a"), accusation("a"))
+    assert queue.take(10) == (*(signed(f"n{number}") for number in range(claims)), accusation("a"))

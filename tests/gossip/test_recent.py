@@ -62,3 +62,11 @@ def test_the_count_of_bytes_follows_whatever_comes(steps: list[tuple[int, bool, 
         if keeps:
             recent.keep(item, delta(number))
         recent.check()
+
+
+def test_what_had_to_make_room_before_it_came_takes_none() -> None:
+    recent = Recent()
+    item = recent.meet(mark_of(delta(1)), 0.0)
+    kept(recent, 2, KEPT_S + 0.1)
+    recent.keep(item, delta(1))
+    recent.check()

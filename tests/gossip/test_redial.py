@@ -123,3 +123,19 @@ def test_who_misses_nobody_rests_until_somebody_goes(seed: int) -> None:
     assert 100.0 <= core.deadline() <= 100.0 + CONFIG.redial_interval_s
     assert core.handle(Tick(), core.deadline()) == [Dial(address("bob"))]
     assert math.isfinite(core.deadline())
+
+
+def test_where_a_dial_fails_whoever_was_met_there_is_met_there_no_more() -> None:
+    known, seed = roster("ada", "bob"), Address("seed.example", 9)
+    core = Redial(known, CONFIG, rng(), 0.0, (seed,))
+    core.handle(Connected(node("bob"), seed, True), 1.0)
+    assert core.absent() == []
+    core.handle(DialFailed(seed, "no answer"), 2.0)
+    assert core.absent() == [seed]
+
+
+def test_a_seed_that_is_this_node_itself_is_not_absent() -> None:
+    seed = Address("seed.example", 9)
+    core = Redial(roster("ada"), CONFIG, rng(), 0.0, (seed,))
+    core.handle(Connected(node("ada"), seed, True), 1.0)
+    assert core.absent() == []

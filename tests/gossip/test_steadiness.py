@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from mesh.config import PROFILES
 from mesh.gossip.roster import Refuted
-from mesh.gossip.steadiness import DOUBLINGS_MAX, PATIENCE, REFUTED_MAX, Change, Steadiness
+from mesh.gossip.steadiness import DOUBLINGS_MAX, KNOWN_MAX, PATIENCE, REFUTED_MAX, Change, Steadiness
+from mesh.ids import NodeId
 from mesh.messages import Standing
 from tests.gossip.circle import CONFIG, node, roster
 
@@ -109,3 +110,19 @@ def test_what_is_told_is_what_holds(happenings: list[tuple[str, Refuted | None, 
         assert all(core.unsteady(node(name)) == told.get(node(name), False) for name in ("ada", "bob", "cyd"))
         assert core.deadline() > now
         core.check()
+
+
+def test_who_was_only_suspected_stays_unsteady_when_a_cut_heals() -> None:
+    core = old()
+    for _ in range(REFUTED_MAX):
+        core.refuted(BOB, SUSPECTED, MEMBERS, 10.0)
+    for number in range(30):
+        core.refuted(node(f"n{number}"), REMOVED, MEMBERS, 11.0)
+    assert core.unsteady(BOB)
+
+
+def test_what_is_known_of_refutations_is_bounded() -> None:
+    core = old()
+    for number in range(KNOWN_MAX + 10):
+        core.refuted(NodeId(number.to_bytes(16, "big")), SUSPECTED, MEMBERS, 0.0)
+    core.check()

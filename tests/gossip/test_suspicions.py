@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from mesh.config import PROFILES
 from mesh.gossip.suspicions import Scale, Suspicions, shortest
 from mesh.messages import VOICES_MAX, Standing
-from tests.gossip.circle import accusation, node, roster
+from tests.gossip.circle import accusation, node, roster, signed
 
 LIFEGUARD = PROFILES["lifeguard"]
 
@@ -51,3 +51,30 @@ def test_the_least_that_a_suspect_is_given_is_kept_however_many_confirm() -> Non
     known.hear(msgspec.structs.replace(heard, voices=_names(VOICES_MAX)), 0.0)
     clocks.watch(node("bob"), known.get(node("bob")), Scale(100, 30.0), 0.0)
     assert clocks.deadline() == 30.0
+
+
+def test_time_is_given_to_one_suspect_or_to_all() -> None:
+    known, clocks = roster("ada", "bob", "cyd"), Suspicions(LIFEGUARD)
+    for name in ("bob", "cyd"):
+        known.hear(accusation(name, standing=Standing.SUSPECT), 0.0)
+        clocks.watch(node(name), known.get(node(name)), Scale(128), 0.0)
+    began = clocks.deadline()
+    clocks.postpone(3.0, node("bob"))
+    assert clocks.deadline() == began
+    clocks.postpone(1.0)
+    assert [name for name, _ in clocks.due(began + 2.0)] == [node("cyd")]
+
+
+def test_confirmations_are_expected_where_there_are_so_many_beside_the_two() -> None:
+    alone, least = 2 + LIFEGUARD.confirmations - 1, shortest(LIFEGUARD, 5)
+    assert patience(1, alone) == shortest(LIFEGUARD, alone)
+    assert patience(1, alone + 1) == LIFEGUARD.suspicion_spread * least
+
+
+def test_a_suspicion_of_the_next_life_has_a_clock_of_its_own() -> None:
+    known, clocks = roster("ada", "bob"), Suspicions(LIFEGUARD)
+    for boot, now in ((1, 0.0), (2, 5.0)):
+        known.hear(signed("bob", boot=boot), now)
+        known.hear(accusation("bob", boot=boot, standing=Standing.SUSPECT), now)
+        clocks.watch(node("bob"), known.get(node("bob")), Scale(128), now)
+    assert clocks.deadline() == 5.0 + LIFEGUARD.suspicion_spread * shortest(LIFEGUARD, 128)
