@@ -1,5 +1,7 @@
 """Faults hit whom they say, when they say."""
 
+import pytest
+
 from mesh.crdt.fingerprint import read_fingerprint
 from mesh.crdt.verify import verify_replica
 from sim.breakage import Crash, Heal, LyingDisk, Partition, Restart
@@ -110,3 +112,21 @@ def test_a_fault_is_a_value() -> None:
     faults = [{"kind": "lying-disk", "at_s": 1}, {"kind": "heal", "at_s": 2}, {"kind": "restart", "at_s": 3}]
     assert scenario(faults=faults).faults == (LyingDisk(at_s=1), Heal(at_s=2), Restart(at_s=3))
     assert Crash(at_s=1) != Partition(at_s=1)
+
+
+@pytest.mark.parametrize(("silent", "noticed"), [(False, True), (True, False)])
+def test_a_process_that_dies_is_noticed_by_its_streams_and_a_machine_without_power_is_not(
+    silent: bool, noticed: bool
+) -> None:
+    crash = {"kind": "crash", "at_s": 12, "nodes": [1], "silent": silent}
+    listening = Listening(scenario(network={"loss": 0.0}, faults=[crash]))
+    listening.world.run(12.05)
+    assert (listening.count("member.suspect") > 0) is noticed
+
+
+@pytest.mark.parametrize(("nodes", "found"), [((), 1), ((0, 1), 4)])
+def test_seeds_are_where_their_name_leads(nodes: tuple[int, ...], found: int) -> None:
+    rename = {"kind": "rename", "at_s": 0.0, "nodes": nodes}
+    listening = Listening(scenario(start={"named": True, "spread_s": 2.0}, faults=[rename]))
+    listening.world.run(12.0)
+    assert [len(listening.alive_at(node)) for node in listening.nodes] == [found] * 4
