@@ -126,3 +126,19 @@ def test_what_is_known_of_refutations_is_bounded() -> None:
     for number in range(KNOWN_MAX + 10):
         core.refuted(NodeId(number.to_bytes(16, "big")), SUSPECTED, MEMBERS, 0.0)
     core.check()
+
+
+def test_who_was_unsteady_before_a_cut_is_so_after_it() -> None:
+    core = old()
+    for _ in range(REFUTED_MAX):
+        core.refuted(BOB, SUSPECTED, MEMBERS, 10.0)
+    for number in range(30):
+        core.refuted(BOB if number == 3 else node(f"n{number}"), REMOVED, MEMBERS, 11.0)
+    assert core.unsteady(BOB)
+
+
+def test_who_comes_back_twice_does_not_keep_others_in_memory() -> None:
+    core, few = old(), 10
+    for name, at in (("ann", 0.0), ("bea", 1.0), ("ann", HOLD_S - 1.0)):
+        core.refuted(node(name), REMOVED, few, at)
+    assert core.refuted(BOB, REMOVED, few, HOLD_S + 2.0) == [Change(BOB, True, HOLD_S)]

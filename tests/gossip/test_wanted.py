@@ -97,3 +97,15 @@ def test_a_peer_that_claims_to_have_everything_does_not_fill_the_memory() -> Non
     for number in range(WANTED_MAX + 5):
         core.has(number.to_bytes(8, "big"), BOB, 0.0)
     core.check()
+
+
+def test_a_moment_that_a_question_was_moved_from_means_nothing() -> None:
+    core, dan = wanted(bob=0.5, cyd=0.02, dan=0.02), node("dan")
+    core.has(MARK, BOB, 0.0)
+    assert core.ask(FIRST_WAIT_S) == {BOB: [MARK]}
+    core.has(MARK, CYD, 0.05)
+    for whom in (CYD, CYD, BOB):
+        assert list(core.ask(core.deadline())) == [whom]
+    assert core.ask(0.6) == {}
+    core.has(MARK, dan, 0.61)
+    assert core.ask(0.61) == {dan: [MARK]}
