@@ -49,7 +49,7 @@ NEVER: dict[Kind, str] = {
     **{("RttFile", "unit", unit): "the packaged files are in milliseconds" for unit in ("s", "us")},
     **{
         ("GossipConfig", knob, False): "a paper's configuration, which promises less"
-        for knob in ("adaptive_timeouts", "buddy", "heed_stalls", "heed_streams", "nacks", "stream_probe")
+        for knob in ("adaptive_timeouts", "buddy", "feedback", "heed_stalls", "heed_streams", "nacks", "stream_probe")
     },
 }
 
