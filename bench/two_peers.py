@@ -150,7 +150,7 @@ def reconcile(one: Member, two: Member) -> Spoken:
             if isinstance(effect, Stream | Send):
                 spoken.bytes += len(encode_frame(effect.message))
                 spoken.messages += 1
-                heard = Received(speaker.node, speaker.address, effect.message)
+                heard = Received(speaker.node, speaker.address, effect.message, isinstance(effect, Stream))
                 queue.extend((hearer, answer) for answer in hearer.tell(heard))
         queue = [(m, e) for m in (one, two) if m.peer.deadline() <= 0.0 for e in m.tell(Tick())]
         if not queue:

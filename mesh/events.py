@@ -10,11 +10,15 @@ from mesh.messages import Message
 
 
 class Received(Struct, frozen=True, gc=False):
-    """`sender` said `message`. Over a stream its TLS certificate proves who it is, in a datagram the seal proves membership."""
+    """`sender` said `message`. Over a stream its TLS certificate proves who it is, in a datagram the seal proves membership.
+
+    `streamed`: it came over a stream, and an answer gets there the same way, whatever stands in the way of datagrams.
+    """
 
     sender: NodeId
     at: Address
     message: Message
+    streamed: bool = False
 
 
 class Connected(Struct, frozen=True):

@@ -5,6 +5,8 @@ Invariant: two parcels with equal labels carry the same bytes.
 
 from hashlib import blake2b
 
+from msgspec.structs import replace
+
 from mesh.events import Received
 from mesh.ids import Address, NodeId
 from mesh.messages import Message
@@ -25,6 +27,13 @@ class Parcel:
         self.label = f"{self.kind} {self.size} {blake2b(body, digest_size=8).hexdigest()}"
         self.came = f"< {self.label}"
         self.received = Received(sender, at, message)
+
+    def framed(self) -> "Parcel":
+        """The same in a frame of a stream."""
+        frame = Parcel.__new__(Parcel)
+        frame.kind, frame.size, frame.label, frame.came = self.kind, self.size, self.label, self.came
+        frame.received = replace(self.received, streamed=True)
+        return frame
 
 
 class Bundle:

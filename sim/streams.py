@@ -65,6 +65,7 @@ class Streams:
     def send(self, source: Station, at: Address, parcel: Parcel) -> None:
         """Send a frame; a stream is opened where there is none."""
         self._network.traffic.sent(parcel.kind, parcel.size + FRAME_OVERHEAD_BYTES)
+        parcel = parcel.framed()
         target = self._network.find(at)
         if target is None or target is source:
             self._network.traffic.dropped("nobody there")

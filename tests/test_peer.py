@@ -112,8 +112,9 @@ class Loop:
     def carry_out(self, name: str, effect: Effect) -> None:
         match effect:
             case Send(to, _, message) | Stream(to, _, message):
-                if isinstance(effect, Stream) or self.chance.random() >= self.loss:
-                    self.later(lambda: self.deliver(name, to, message))
+                streamed = isinstance(effect, Stream)
+                if streamed or self.chance.random() >= self.loss:
+                    self.later(lambda: self.deliver(name, to, message, streamed))
             case Store(ticket, writes):
                 self.disks[name][0].write(writes)
                 self.later(lambda: self.tell(name, Stored(ticket)) and None, 0.0)
@@ -124,8 +125,8 @@ class Loop:
             case _:
                 self.told.append((name, effect))
 
-    def deliver(self, sender: str, to: bytes, message: Message) -> None:
-        event = Received(node(sender), address(sender), decode_frame(encode_frame(message)))
+    def deliver(self, sender: str, to: bytes, message: Message, streamed: bool) -> None:
+        event = Received(node(sender), address(sender), decode_frame(encode_frame(message)), streamed)
         for name in self.peers:
             if node(name) == to and sender not in self.dark:
                 self.tell(name, event)

@@ -57,7 +57,7 @@ class Comparing:
             return []
         span = Span(of, buckets)
         marks = b"".join(member.claim.node + member.mark for member in self._roster.within(span))
-        return [self._answer(received, RosterMarks(span, marks))]
+        return [answer_to(received, RosterMarks(span, marks))]
 
     def on_marks(self, received: Received, message: RosterMarks) -> list[GossipEffect]:
         """What somebody holds: give what differs or lacks there, and ask for what differs or lacks here."""
@@ -93,17 +93,16 @@ class Comparing:
         cuts = _cuts(claims)
         pages = [RosterPage(claims[start:end], ()) for start, end in itertools.pairwise(cuts[:-1])]
         pages.append(RosterPage(claims[cuts[-2] :], accusations, wanted))
-        return [self._answer(received, page) for page in pages]
+        return [answer_to(received, page) for page in pages]
 
-    def _answer(self, received: Received, message: Message) -> GossipEffect:
-        """To where it spoke from: of two with one key the roster knows one, and the other has to hear of it, too.
 
-        Whoever is not known yet, or is held down, may only be reached by the stream that it came on, as one that can't be dialled.
-        """
-        member = self._roster.get(received.sender)
-        if member is None or not member.reachable:
-            return Stream(received.sender, received.at, message)
-        return Send(received.sender, received.at, message)
+def answer_to(received: Received, message: Message) -> GossipEffect:
+    """To where it spoke from, on the plane on which it did.
+
+    Of two with one key the roster knows one, and the other has to hear of it, too; whom no datagram reaches hears by its stream.
+    """
+    carry = Stream if received.streamed else Send
+    return carry(received.sender, received.at, message)
 
 
 def _cuts(claims: tuple[SignedClaim, ...]) -> list[int]:

@@ -15,7 +15,7 @@ from mesh.crdt.replica import Table, Write
 from mesh.effects import Dial, Emit, GossipEffect, Send, StoreLazily, Stream
 from mesh.errors import MalformedMessage
 from mesh.events import Connected, DialFailed, Disconnected, Lapse, Leave, Received, Tick
-from mesh.gossip.comparing import BULK, Comparing
+from mesh.gossip.comparing import BULK, Comparing, answer_to
 from mesh.gossip.gate import Barred
 from mesh.gossip.news import NewsQueue
 from mesh.gossip.planes import DATAGRAMS, STREAMS, Planes
@@ -177,7 +177,7 @@ class Membership:
             if self._config.feedback and not heard.spread:
                 self._news.heard(piece, len(self.roster.others()) + 1)
             if heard.answer and heard.answers in (None, received.sender):
-                effects.append(_answer_to(received, Gossip(heard.answer)))
+                effects.append(answer_to(received, Gossip(heard.answer)))
         return effects
 
     def _follow(self, heard: Heard, now: float) -> list[GossipEffect]:
@@ -334,9 +334,3 @@ class Membership:
         """Raise AssertionError where an invariant is broken."""
         self.roster.check()
         self.prober.check()
-
-
-def _answer_to(received: Received, answer: Gossip) -> GossipEffect:
-    """On the plane on which it was said: who is held down by all may hear it nowhere else."""
-    carry = Stream if isinstance(received.message, RosterPage) else Send
-    return carry(received.sender, received.at, answer)

@@ -155,7 +155,7 @@ class Loop:
             self._links.hangup(node)
             return
         for piece in slices(message):
-            self.tell(Received(node, self.peer.roster.address(node) or at, piece))
+            self.tell(Received(node, self.peer.roster.address(node) or at, piece, streamed=True))
             await trio.lowlevel.checkpoint()
 
     def tell_malformed(self, source: Address, error: MalformedMessage) -> None:

@@ -83,18 +83,14 @@ def test_a_page_never_outgrows_a_frame() -> None:
     assert len(two.roster.members()) == len(one.roster.members())
 
 
-def test_who_compares_is_answered_where_it_is_and_on_its_stream_if_it_is_not_known() -> None:
-    core = Side("ada").core
-    (answer,) = core.on_sums(
-        Received(node("bob"), address("bob"), RosterSums(bytes(64 * 8))), RosterSums(bytes(64 * 8))
-    )
-    assert isinstance(answer, Stream)
-    core = Side("ada", "bob").core
-    (answer,) = core.on_sums(
-        Received(node("bob"), address("eve"), RosterSums(bytes(64 * 8))), RosterSums(bytes(64 * 8))
-    )
-    assert isinstance(answer, Send)
-    assert answer.at == address("eve"), "a copy of bob's disk would never hear of bob"
+def test_who_compares_is_answered_where_it_is_and_on_the_plane_on_which_it_spoke() -> None:
+    sums = RosterSums(bytes(64 * 8))
+    for others in ((), ("bob",)):
+        core = Side("ada", *others).core
+        for streamed, carry in ((True, Stream), (False, Send)):
+            (answer,) = core.on_sums(Received(node("bob"), address("eve"), sums, streamed), sums)
+            assert isinstance(answer, carry)
+            assert answer.at == address("eve"), "a copy of bob's disk would never hear of bob"
 
 
 def test_a_comparison_that_brought_much_is_followed_by_one_with_somebody_else() -> None:

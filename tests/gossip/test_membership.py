@@ -58,7 +58,8 @@ class Circle:
             if isinstance(effect, Emit):
                 self.emitted.append((name, effect.name, name_of(bytes.fromhex(str(effect.about["node"])))))
             if isinstance(effect, Send | Stream):
-                self.tell(name_of(effect.to), Received(node(name), address(name), effect.message))
+                streamed = isinstance(effect, Stream)
+                self.tell(name_of(effect.to), Received(node(name), address(name), effect.message, streamed))
 
     def join(self, name: str, other: str) -> None:
         self.tell(other, Connected(node(name), address(name), False))

@@ -11,7 +11,7 @@ from sim.network import Network
 from sim.scenario import NetworkModel
 from sim.streams import Streams
 from sim.world import World
-from tests.sim.mesh import Listening
+from tests.sim.mesh import Listening, scenario
 from tests.sim.station import Listener, parcel
 
 
@@ -61,3 +61,12 @@ def test_hidden_nodes_take_part_and_are_not_held_dead(seed: int) -> None:
     listening = Listening(load("nat", ("nodes=10", "seconds=130", "faults=[]", "checks.every=100")), seed)
     listening.world.run(100.0)
     assert all(len(listening.alive_at(node)) == 10 for node in listening.nodes)
+
+
+@pytest.mark.parametrize("seed", [7, 1059])
+def test_a_hidden_node_whom_others_hold_alive_hears_of_them(seed: int) -> None:
+    """No datagram gets in to who sends none, and who knows nobody sends none: answers have to come by its stream."""
+    hidden = {"nat": {"share": 0.5}, "delays": {"model": "file", "file": "packaged:rtt-matrix.csv"}}
+    listening = Listening(scenario(nodes=8, start={"seeds": 2}, network=hidden), seed)
+    listening.world.run(25.0)
+    assert all(len(listening.alive_at(node)) == 8 for node in listening.nodes)

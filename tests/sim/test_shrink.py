@@ -44,7 +44,7 @@ class Oblivious(Peer):
         if isinstance(event, Received) and isinstance(event.message, Batches):
             message = event.message
             kept = tuple(batch for batch in message.batches if len(batch.content) % 3)
-            event = Received(event.sender, event.at, replace(message, batches=kept))
+            event = replace(event, message=replace(message, batches=kept))
         return super().handle(event, now)
 
 
