@@ -1,6 +1,10 @@
 """Virtual time goes forward, in the order asked for."""
 
+import heapq
 from random import Random
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sim.clock import Clock, ClockModel, made_clock
 from sim.world import World
@@ -20,6 +24,48 @@ def test_what_is_asked_for_in_the_past_happens_now() -> None:
     world.at(1.0, lambda name: done.append((name, world.now)), "a")
     world.run(5.0)
     assert done == [("a", 5.0)]
+
+
+moments = st.floats(0.0, 0.01) | st.integers(0, 40).map(lambda number: number / 1024) | st.floats(0.0, 1e6)
+
+
+@given(st.lists(st.tuples(moments, st.lists(moments, max_size=3)), max_size=20), st.lists(moments, max_size=4))
+def test_it_is_a_heap_of_all_that_is_asked_for(asked: list[tuple[float, list[float]]], stops: list[float]) -> None:
+    """Whatever is asked for before and while things happen, and wherever the time stands still in between."""
+    world, found = World(), list[tuple[float, int]]()
+    entries, wanted, numbers = list[tuple[float, int, list[float]]](), list[tuple[float, int]](), iter(range(1_000))
+
+    def happen(what: tuple[int, list[float]]) -> None:
+        found.append((world.now, what[0]))
+        for after in what[1]:
+            world.at(world.now + after - 0.001, happen, (next(numbers), []))
+
+    for when, then in asked:
+        number = next(numbers)
+        world.at(when, happen, (number, then))
+        heapq.heappush(entries, (when, number, then))
+    more = iter(range(len(asked), 1_000))
+    while entries:
+        now, number, then = heapq.heappop(entries)
+        wanted.append((now, number))
+        for after in then:
+            heapq.heappush(entries, (max(now, now + after - 0.001), next(more), []))
+    for stop in sorted(stops):
+        world.run(stop)
+        assert all(when <= stop for when, _ in found)
+        assert len(found) == sum(when <= stop for when, _ in wanted)
+    while world.step():
+        pass
+    assert found == wanted
+
+
+def test_what_is_asked_for_behind_a_pause_keeps_its_order() -> None:
+    world, done = World(), []
+    world.run(5.0)
+    for when, name in ((2.0, "a"), (1.0, "b"), (5.0, "c")):
+        world.at(when, done.append, name)
+    world.run(5.0)
+    assert done == ["a", "b", "c"]
 
 
 def test_a_clock_reaches_a_deadline_at_the_moment_it_names() -> None:
