@@ -159,7 +159,14 @@ class Membership:
         brought = sum(isinstance(effect, StoreLazily) for effect in effects)
         if brought > BULK:
             self._news.shorten(known, self.roster.me)
+        if (
+            self.roster.own.claim.standing is Standing.LEFT
+        ):  # Who introduces itself only now was no member to say farewell to.
+            effects.append(answer_to(received, self._farewell()))
         return [*effects, *self._comparing.on_page(received, page, brought, now)]
+
+    def _farewell(self) -> Gossip:
+        return Gossip((self.roster.own.signed,))
 
     def _compare(self, received: Received, digests: Digests, now: float) -> list[GossipEffect]:
         if digests.roster == self.roster.digest:
@@ -268,8 +275,7 @@ class Membership:
         claim = self.roster.own.claim
         parting = msgspec.structs.replace(claim, counter=claim.counter + 1, standing=Standing.LEFT)
         self.roster.restate(parting, now)
-        farewell = Gossip((self.roster.own.signed,))
-        return self._to_all(farewell)
+        return self._to_all(self._farewell())
 
     def _to_all(self, message: Message) -> list[GossipEffect]:
         found = [(node, self.roster.address(node)) for node in self.roster.others()]

@@ -140,6 +140,15 @@ def test_who_leaves_is_gone_at_once_and_accused_by_nobody() -> None:
     assert {said for _, said, about in circle.emitted if about == "eve"} == {"member.alive", "member.left"}
 
 
+def test_who_introduces_itself_to_one_that_has_left_hears_so_on_its_stream() -> None:
+    core = alone()
+    assert core.handle(Leave(), 1.0) == []
+    page = RosterPage((signed("bob"),), ())
+    effects = core.handle(Received(node("bob"), address("bob"), page, streamed=True), 1.0)
+    assert Stream(node("bob"), address("bob"), Gossip((core.roster.own.signed,))) in effects
+    assert core.roster.own.claim.standing is Standing.LEFT
+
+
 def test_a_ping_is_answered_and_carries_the_accusation_of_the_other_side() -> None:
     core = alone("bob")
     core.roster.hear(accusation("bob"), 0.5)
