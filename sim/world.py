@@ -10,9 +10,7 @@ from typing import TypeVar
 Argument = TypeVar("Argument")
 Entry = tuple[float, int, Callable[..., object], object]
 
-SLICES_PER_S = (
-    1024  # Of a mesh of ten thousand some forty entries fall into one, where a heap of all would hold 30,000.
-)
+SLICES_PER_S = 1024  # Of ten thousand nodes some forty entries fall into one; a heap of all would hold 30,000.
 
 
 class World:

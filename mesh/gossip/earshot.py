@@ -100,9 +100,8 @@ class Earshot:
         if len(self._asked) > ASKERS_MAX:
             del self._asked[next(iter(self._asked))]
         if now <= before + soon_s and not self._is_busy():
-            del self._asked[
-                node
-            ]  # Of two that ask each other because they were asked, each waits for two questions again.
+            # Of two that ask each other because they were asked, each waits for two questions again.
+            del self._asked[node]
             self._missing[node] = Missing(heard=True, at=now)
             self._reckon()
 

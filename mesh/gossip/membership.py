@@ -159,9 +159,7 @@ class Membership:
         brought = sum(isinstance(effect, StoreLazily) for effect in effects)
         if brought > BULK:
             self._news.shorten(known, self.roster.me)
-        if (
-            self.roster.own.claim.standing is Standing.LEFT
-        ):  # Who introduces itself only now was no member to say farewell to.
+        if self.roster.own.claim.standing is Standing.LEFT:  # Who comes so late was nobody to say farewell to.
             effects.append(answer_to(received, self._farewell()))
         return [*effects, *self._comparing.on_page(received, page, brought, now)]
 

@@ -61,10 +61,8 @@ class Redial:
         ] = {}  # Who answered where we dialled: a seed may be a name or a forwarded port.
         self._turned_away: dict[Address, str] = {}
         self._at = self._began = now
-        self._rests, self._seen = (
-            False,
-            roster.changes,
-        )  # It rests while nobody is absent and the roster stays as it was seen.
+        # It rests while nobody is absent and the roster stays as it was seen.
+        self._rests, self._seen = False, roster.changes
         self._seeds = Seeds(seeds, roster, config, rng, now)
         for at in seeds:
             self.handle(Known(at), now)

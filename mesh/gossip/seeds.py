@@ -12,9 +12,7 @@ from mesh.effects import Dial, GossipEffect, LookUp
 from mesh.gossip.roster import Roster
 from mesh.ids import Address
 
-PAUSE_S_MAX = (
-    3600.0  # A thousand members: 17 look-ups per minute in all; and it may be that one of them alone has the name.
-)
+PAUSE_S_MAX = 3600.0  # A thousand members: 17 look-ups per minute in all; perhaps one of them alone has the name.
 PAUSES_MAX = 3.0  # The longest pause, in means: one in twenty would be longer.
 CONTACTED_MAX = 16  # Of the addresses that a name has, at once; lots are drawn anew the next time.
 

@@ -21,9 +21,7 @@ HINTS_KEPT_MAX = 16
 FIRST_S = 0.2  # The first questions follow each other so quickly,
 LAST_S = 64.0  # and once all is known, so slowly: ten for each e times the age.
 SLOWER = 1.1
-KEPT_S = (
-    60.0  # So long a link counts as held by both sides without a sign of that: lost `Accept`s and `Drop`s are rare.
-)
+KEPT_S = 60.0  # About so long a link counts as held by both without a sign: lost `Accept`s and `Drop`s are rare.
 AGAIN_S = 5.0  # A question to a link that had no answer is asked again.
 NEARER = 0.7
 SMOOTHING = 0.25  # Of a new measurement in a link's distance (TCP's, RFC 6298, is an eighth; these come less often).

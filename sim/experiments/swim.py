@@ -26,10 +26,8 @@ REST_PERIODS = 12  # From a crash to the next: it is suspected, comes back and r
 JOINED = 17  # SWIM §5.3: so many processes join one after another,
 UNTIL_S = 175.0  # and so long it was looked on.
 JOINING_S = 17.0  # The paper does not say how fast they joined: one a second.
-LOSSES = (
-    0.1,
-    0.05,
-)  # Of all packets, as the paper says; and of those one way, where its tenth means a question and its answer.
+LOSSES = (0.1, 0.05)
+"""Of all packets, as the paper says; and of those one way, where its tenth means a question and its answer."""
 ROUNDS = 9  # 3 * ceil(ln(17 + 1)) periods: how often news is sent, and how long a suspect has.
 PROBES = (Ping, Ack, PingRequest, Nack)
 
