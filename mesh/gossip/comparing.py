@@ -12,9 +12,10 @@ from mesh.crdt.sums import Span, differing, grain_of
 from mesh.effects import GossipEffect, Send, Stream
 from mesh.events import Received
 from mesh.gossip.members import MARK_BYTES
+from mesh.gossip.planes import answer_to
 from mesh.gossip.roster import Roster
 from mesh.ids import Address, NodeId
-from mesh.messages import Message, RosterMarks, RosterPage, RosterSums, SignedClaim
+from mesh.messages import RosterMarks, RosterPage, RosterSums, SignedClaim
 
 PAGE_BYTES = 1024 * 1024  # A quarter of the largest frame; accusations fit beside it.
 GRAIN = 64  # Buckets; their sums of 8 bytes each fit a datagram, and a mesh of 1,000 has sixteen members in each.
@@ -94,15 +95,6 @@ class Comparing:
         pages = [RosterPage(claims[start:end], ()) for start, end in itertools.pairwise(cuts[:-1])]
         pages.append(RosterPage(claims[cuts[-2] :], accusations, wanted))
         return [answer_to(received, page) for page in pages]
-
-
-def answer_to(received: Received, message: Message) -> GossipEffect:
-    """To where it spoke from, on the plane on which it did.
-
-    Of two with one key the roster knows one, and the other has to hear of it, too; whom no datagram reaches hears by its stream.
-    """
-    carry = Stream if received.streamed else Send
-    return carry(received.sender, received.at, message)
 
 
 def _cuts(claims: tuple[SignedClaim, ...]) -> list[int]:

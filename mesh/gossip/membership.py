@@ -15,10 +15,10 @@ from mesh.crdt.replica import Table, Write
 from mesh.effects import Dial, Emit, GossipEffect, Send, StoreLazily, Stream
 from mesh.errors import MalformedMessage
 from mesh.events import Connected, DialFailed, Disconnected, Lapse, Leave, Received, Tick
-from mesh.gossip.comparing import BULK, Comparing, answer_to
+from mesh.gossip.comparing import BULK, Comparing
 from mesh.gossip.gate import Barred
 from mesh.gossip.news import NewsQueue
-from mesh.gossip.planes import DATAGRAMS, STREAMS, Planes
+from mesh.gossip.planes import DATAGRAMS, STREAMS, Planes, answer_to
 from mesh.gossip.posting import Forgotten
 from mesh.gossip.prober import Ask, AskHelpers, NoAnswer, OnlyByStream, Prober, Repeat, Step, Verdict
 from mesh.gossip.roster import Heard, Roster
@@ -127,7 +127,7 @@ class Membership:
                 raise AssertionError(f"{type(received.message).__name__} is not membership's to answer")
 
     def _on_ping(self, received: Received, ping: Ping, now: float) -> list[GossipEffect]:
-        self.prober.earshot.asked(received.sender, len(self.roster.others()) + 1, now)
+        self.prober.earshot.asked(received.sender, self.roster.size, now)
         heard = self._hear_all(ping.news, received, now) if ping.news else []
         digests = self._digests()
         told = digests if digests.summary != ping.summary else None
@@ -180,7 +180,7 @@ class Membership:
                 return [*effects, Emit("peer.malformed", {"node": received.sender.hex(), "reason": str(error)})]
             effects += self._follow(heard, now)
             if self._config.feedback and not heard.spread:
-                self._news.heard(piece, len(self.roster.others()) + 1)
+                self._news.heard(piece, self.roster.size)
             if heard.answer and heard.answers in (None, received.sender):
                 effects.append(answer_to(received, Gossip(heard.answer)))
         return effects
@@ -214,7 +214,7 @@ class Membership:
             return self._show(steadiness.forget(node), now)
         was = "held down" if heard.refuted.was is Standing.DOWN else "suspected"
         self.prober.evidence.note(now, node, f"says itself that it lives, and was {was}")
-        return self._show(steadiness.refuted(node, heard.refuted, len(self.roster.others()) + 1, now), now)
+        return self._show(steadiness.refuted(node, heard.refuted, self.roster.size, now), now)
 
     def _show(self, changes: list[Change], now: float) -> list[GossipEffect]:
         effects: list[GossipEffect] = []
@@ -314,12 +314,12 @@ class Membership:
                 return self._follow(self.roster.accuse(target, standing, now, voice), now)
 
     def _has_news(self) -> bool:
-        others = len(self.roster.others())
-        return others > 0 and (self._news.presses(others + 1) if self._config.feedback else bool(self._news))
+        size = self.roster.size
+        return size > 1 and (self._news.presses(size) if self._config.feedback else bool(self._news))
 
     def _news_for(self, node: NodeId) -> tuple[Newsflash, ...]:
         """What a probe or its answer carries along: the accusation of the other side first, so that it can refute."""
-        news = self._news.take(len(self.roster.others()) + 1) if self._news else ()
+        news = self._news.take(self.roster.size) if self._news else ()
         member = self.roster.get(node)
         accusation = member.accusation if member is not None and self._config.buddy else None
         return (accusation, *news) if accusation is not None else news

@@ -3,9 +3,11 @@
 Invariant: only a member that takes part is degraded; the next success on the plane that failed ends that, and each probe tries it.
 """
 
-from mesh.effects import Emit
+from mesh.effects import Emit, GossipEffect, Send, Stream
+from mesh.events import Received
 from mesh.gossip.roster import Roster
 from mesh.ids import NodeId
+from mesh.messages import Message
 
 DATAGRAMS, STREAMS = "datagrams", "streams"
 UNSTEADY = "unsteady"
@@ -57,3 +59,12 @@ class Planes:
         member = self._roster.get(node)
         about: dict[str, str | int | float | bool] = {"node": node.hex(), "name": member.claim.name if member else ""}
         return Emit(name, about | ({"plane": plane} if plane else {}))
+
+
+def answer_to(received: Received, message: Message) -> GossipEffect:
+    """To where it spoke from, on the plane on which it did.
+
+    Of two with one key the roster knows one, and the other has to hear of it, too; whom no datagram reaches hears by its stream.
+    """
+    carry = Stream if received.streamed else Send
+    return carry(received.sender, received.at, message)

@@ -194,7 +194,7 @@ class Prober:
         """Start, shorten, keep or end the clock of a suspicion, after a member's standing may have changed."""
         member = self._roster.get(node)
         patience_s = self.steadiness.patience_s(member, now) if member is not None else 0.0
-        self._suspicions.watch(node, member, Scale(len(self._roster.others()) + 1, patience_s), now)
+        self._suspicions.watch(node, member, Scale(self._roster.size, patience_s), now)
         if node not in self._suspicions:
             self._errands.pop(node, None)
 
@@ -241,12 +241,12 @@ class Prober:
         return steps
 
     def _miss(self, node: NodeId, now: float) -> None:
-        if self.earshot.missed(node, len(self._roster.others()) + 1, now):
+        if self.earshot.missed(node, self._roster.size, now):
             self._note_silence(node, now)
 
     def _ask_again(self, now: float) -> list[Step]:
         """Probe members that did not answer directly, beside the round: for a picture of the paths, not for a verdict."""
-        for node in self.earshot.unanswered(len(self._roster.others()) + 1, now):
+        for node in self.earshot.unanswered(self._roster.size, now):
             self._note_silence(node, now)
         steps = list[Step]()
         for node in self.earshot.ask_again(self._config.probe_timeout_s * self.health.factor, now):

@@ -108,6 +108,11 @@ class Roster:
         return [self._members[node] for node in self._members.absent]
 
     @property
+    def size(self) -> int:
+        """How many take part, this node included."""
+        return len(self.others()) + 1
+
+    @property
     def changes(self) -> int:
         """How many entries were begun or replaced so far."""
         return self._members.changes

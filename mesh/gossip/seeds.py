@@ -44,10 +44,10 @@ class Seeds:
         return [LookUp(at) for at in self._seeds]
 
     def _pause_s(self) -> float:
-        others = len(self._roster.others())
-        if not others:
+        size = self._roster.size
+        if size == 1:
             return self._config.redial_interval_s * (0.75 + self._rng.random() / 2)
-        mean_s = min(self._config.seeds_interval_s * (others + 1), max(self._config.seeds_interval_s, PAUSE_S_MAX))
+        mean_s = min(self._config.seeds_interval_s * size, max(self._config.seeds_interval_s, PAUSE_S_MAX))
         return mean_s * min(self._rng.expovariate(1.0), PAUSES_MAX)
 
     def found(self, addresses: Sequence[Address]) -> list[GossipEffect]:
