@@ -13,7 +13,7 @@ from mesh.ids import Address, NodeId
 from sim.capacity import Lines
 from sim.delays import compile_delays, local
 from sim.losses import BurstLoss, Rules, chance_of
-from sim.names import LOOK_UP_S, Names
+from sim.names import LOOK_UP_S, Names, name_of
 from sim.nat import Translators
 from sim.parcel import Datagram, Parcel
 from sim.scenario import NetworkModel
@@ -75,7 +75,8 @@ class Network:
     def __init__(self, world: World, model: NetworkModel, rng: Random, nodes: int = 0, seeds: int = 0) -> None:
         """A network for `nodes` machines, of which the first `seeds` are everybody's. Raises UsageError for a poor model."""
         self.world, self.model, self.rng = world, model, rng
-        self.traffic, self.rules, self.names = Traffic(), Rules(), Names(())
+        self.traffic, self.rules = Traffic(), Rules()
+        self.names = Names([name_of(index) for index in range(seeds)])
         self._stations: dict[str, Station] = {}
         self._groups: dict[int, int] = {}
         if model.delays is None:

@@ -19,7 +19,6 @@ from sim.faults import Faults
 from sim.journal import Journal
 from sim.large_pages import large_pages
 from sim.metrics import Metrics
-from sim.names import name_of
 from sim.network import Network
 from sim.node import MakePeer, Node, Surroundings
 from sim.provenance import provenance
@@ -98,7 +97,6 @@ class SimulatedMesh:
         self.scenario, self.world, self.trace = scenario, World(), Trace(trace_to)
         chance = Random(f"{seed}/network")
         self.network = Network(self.world, scenario.network, chance, scenario.nodes, scenario.start.seeds)
-        self.network.names.point([name_of(index) for index in range(scenario.start.seeds)])
         self.metrics = Metrics(self.world, self.network, Journal(scenario.checks.every))
         self.vigil = Vigil(self.world, self.network, self.metrics, scenario.checks.dead_s)
         around = Surroundings(
