@@ -227,7 +227,7 @@ def _rows(report: Report) -> list[tuple[str, str]]:
         ("  unreplicated, stranded", f"{writes.unreplicated}, {writes.stranded}"),
         ("shown at one peer after", _say(figures.propagation.peer_s)),
         ("shown at the last after", _say(figures.propagation.last_peer_s)),
-        ("a board's change at one", _say(figures.propagation.board_s)),
+        ("board at one peer after", _say(figures.propagation.board_s)),
     ]
 
 
