@@ -144,7 +144,7 @@ def _idle_simulated(seed: int) -> float:
     sent = []
     for at in (CALM_S, CALM_S + IDLE_S):
         mesh.world.run(at)
-        sent.append(sum(kind.bytes for kind in mesh.network.traffic.kinds.values()))
+        sent.append(mesh.network.traffic.bytes)
     return (sent[1] - sent[0]) / IDLE_S / NODES
 
 

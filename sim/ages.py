@@ -25,17 +25,18 @@ class Host(Protocol):
 class Ages:
     """Follows the changes of a few owners from where they are said to everywhere."""
 
-    __slots__ = ("_followed", "_said", "_shown", "found_s")
+    __slots__ = ("_followed", "_said", "_shown")
 
     def __init__(self) -> None:
         self._followed: frozenset[NodeId] = frozenset()
         self._said: dict[Change, float] = {}
-        self._shown: dict[Change, set[NodeId]] = {}
-        self.found_s: dict[Change, list[float]] = {}
+        self._shown: dict[Change, dict[NodeId, float]] = {}  # How old it was where it was shown, in seconds.
 
     def follow(self, hosts: Sequence[Host]) -> None:
-        """From now on follow what some of these say: at most `FOLLOWED` to twice as many, evenly spread."""
+        """From now on follow what some of these say, `FOLLOWED` to twice as many, evenly spread; what was before is forgotten."""
         self._followed = frozenset(host.node for host in hosts[:: max(1, len(hosts) // FOLLOWED)])
+        self._said.clear()
+        self._shown.clear()
 
     def hear(self, host: Host, posted: Posted, now: float) -> None:
         """A board's changes are shown at a machine."""
@@ -45,17 +46,18 @@ class Ages:
             change = (posted.owner, item.topic, item.at)
             if posted.owner == host.node:
                 self._said.setdefault(change, now)
-                continue
-            said_at, shown = self._said.get(change), self._shown.setdefault(change, set())
-            if said_at is not None and host.started_at <= said_at and host.node not in shown:
-                shown.add(host.node)
-                self.found_s.setdefault(change, []).append(now - said_at)
+            elif (said_at := self._said.get(change)) is not None and host.started_at <= said_at:
+                self._shown.setdefault(change, {}).setdefault(host.node, now - said_at)
 
     @property
     def said(self) -> int:
         """How many changes were said by those that are followed."""
         return len(self._said)
 
+    def by_change(self) -> list[list[float]]:
+        """The ages of each change that was shown anywhere, in seconds."""
+        return [list(shown.values()) for shown in self._shown.values()]
+
     def all_s(self) -> list[float]:
         """Every age, in seconds, change by change."""
-        return [age for ages in self.found_s.values() for age in ages]
+        return [age for ages in self.by_change() for age in ages]

@@ -32,6 +32,15 @@ class Traffic:
         """All messages so far."""
         return sum(kind.messages for kind in self.kinds.values())
 
+    @property
+    def bytes(self) -> int:
+        """The bytes of all messages so far."""
+        return sum(kind.bytes for kind in self.kinds.values())
+
+    def bytes_by_kind(self) -> dict[str, int]:
+        """What was sent so far, by kind of message."""
+        return {name: kind.bytes for name, kind in self.kinds.items()}
+
     def sent(self, kind: str, size: int) -> None:
         """A message of `size` bytes, overhead included, was sent."""
         row = self.kinds.get(kind)

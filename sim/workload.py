@@ -93,10 +93,10 @@ class Publishers:
         self._until = 0.0
 
     def begin(self, nodes: Sequence[Node], until: float) -> None:
-        """Let every node publish until the moment `until`, each at moments of its own."""
+        """From now on let every node publish until the moment `until`, each at moments of its own."""
         self._until = until
         for node in nodes:
-            self._world.at(self._rng.random() * self._interval_s, self._publish, node)
+            self._world.at(self._world.now + self._rng.random() * self._interval_s, self._publish, node)
 
     def _publish(self, node: Node) -> None:
         now = self._world.now

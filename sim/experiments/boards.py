@@ -6,23 +6,19 @@ Invariant: what is counted was said after links lay where they stay, and after t
 from collections.abc import Sequence
 from random import Random
 
-from mesh.events import Publish
-from mesh.gossip.spread import Spread
-from sim.ages import Ages
-from sim.experiments.idle import bytes_by_kind
 from sim.experiments.intervals import thinned
 from sim.experiments.plan import Chart, Experiment, Outcome, Point
 from sim.experiments.results import Finding, Results, at_most, held_against, in_all
-from sim.experiments.worlds import quiet
-from sim.node import Node
+from sim.experiments.worlds import pushed, quiet
 from sim.run import SimulatedMesh
-from sim.scenario import Scenario
+from sim.scenario import Scenario, Workload
+from sim.workload import Publishers
 
 WARM_S = 30.0  # Until links lie where they stay.
 TREE_S = 1.0  # The first changes form the tree.
 SETTLE_S = 3.0  # After the last change; a change that was lost is asked for, or the next probe finds the difference.
 LARGEST = 1000
-BAR_S = 1.0  # What is older than the interval is shown when it is no longer so.
+INTERVAL_S = 1.0  # Between the changes of a board: what is older is shown when it is no longer so.
 
 
 def points(quick: bool) -> Sequence[Point]:
@@ -37,30 +33,18 @@ def scenario(point: Point) -> Scenario:
     return quiet("Every board changes every second", int(point["nodes"]), seconds)
 
 
-class Publishing:
-    """Lets every node change its board once a second, each at a moment of its own, from the warm moment on."""
-
-    def __init__(self, mesh: SimulatedMesh, rng: Random, until: float) -> None:
-        self._mesh, self._rng, self._until = mesh, rng, until
-        for node in mesh.nodes:
-            mesh.world.at(WARM_S + rng.random(), self._publish, node)
-
-    def _publish(self, node: Node) -> None:
-        now = self._mesh.world.now
-        if now < self._until:
-            self._mesh.world.at(now + 1.0, self._publish, node)
-            node.tell(Publish("node", {"load": round(self._rng.random(), 3)}))
-
-
 def measure(made: Scenario, point: Point, seed: int) -> Outcome:
     """One cell."""
     mesh = SimulatedMesh(made, seed)
-    mesh.metrics.ages = ages = Ages()
-    Publishing(mesh, Random(f"{seed}/boards"), WARM_S + TREE_S + int(point["changes"]))
+    ages = mesh.metrics.ages
+    mesh.world.run(WARM_S)
+    every_s = Workload(publish_interval_s=INTERVAL_S)
+    until = WARM_S + TREE_S + int(point["changes"])
+    Publishers(mesh.world, every_s, Random(f"{seed}/boards")).begin(mesh.nodes, until)
     mesh.world.run(WARM_S + TREE_S)
     ages.follow(mesh.nodes)
     before = _totals(mesh)
-    mesh.world.run(WARM_S + TREE_S + int(point["changes"]))
+    mesh.world.run(until)
     first, again, boards, messages, sent = (now - then for now, then in zip(_totals(mesh), before, strict=True))
     mesh.world.run(mesh.world.now + SETTLE_S)
     others, per = made.nodes - 1, made.nodes * int(point["changes"])
@@ -72,7 +56,7 @@ def measure(made: Scenario, point: Point, seed: int) -> Outcome:
         "shown": len(ages.all_s()) / max(1, others * ages.said),
         "behind": float(_behind(mesh)),
     }
-    last_ms = tuple(round(1000 * max(shown), 3) for shown in ages.found_s.values())
+    last_ms = tuple(round(1000 * max(shown), 3) for shown in ages.by_change())
     return Outcome(
         figures, {"last_ms": last_ms, "age_ms": thinned([1000 * age for age in ages.all_s()])}, mesh.trace.digest()
     )
@@ -80,12 +64,9 @@ def measure(made: Scenario, point: Point, seed: int) -> Outcome:
 
 def _totals(mesh: SimulatedMesh) -> tuple[int, ...]:
     """So far: deltas brought first and again, messages that held them, messages and bytes of all kinds."""
-    spreads = [node.peer.spread for node in mesh.nodes if node.peer is not None]
-    arrivals = [one.deltas for one in spreads if isinstance(one, Spread)]
     traffic = mesh.network.traffic
     boards = traffic.kinds["Boards"].messages if "Boards" in traffic.kinds else 0
-    first, again = sum(one.first for one in arrivals), sum(one.again for one in arrivals)
-    return first, again, boards, traffic.messages, sum(bytes_by_kind(traffic).values())
+    return *pushed(mesh, lambda spread: spread.deltas), boards, traffic.messages, traffic.bytes
 
 
 def _behind(mesh: SimulatedMesh) -> int:
@@ -109,7 +90,7 @@ def find(results: Results) -> Sequence[Finding]:
             ),
             at_most(
                 f"age of a change where it is shown, p99, {nodes} nodes",
-                BAR_S * 1000,
+                INTERVAL_S * 1000,
                 "the interval of changes",
                 results.quantile("age_ms", 0.99, **only),
                 "ms",

@@ -10,7 +10,6 @@ from sim.experiments.results import Finding, Results, at_most, held_against
 from sim.experiments.worlds import quiet
 from sim.run import SimulatedMesh
 from sim.scenario import Scenario
-from sim.traffic import Traffic
 
 WARM_S = 60.0  # Until links lie where they stay.
 COUNTED_S = 60.0
@@ -35,11 +34,11 @@ def measure(made: Scenario, point: Point, seed: int) -> Outcome:
     """One cell."""
     mesh = SimulatedMesh(made, seed)
     mesh.world.run(WARM_S)
-    before = bytes_by_kind(mesh.network.traffic)
+    before = mesh.network.traffic.bytes_by_kind()
     messages = mesh.network.traffic.messages
     mesh.world.run(WARM_S + float(point["counted_s"]))
     per = made.nodes * float(point["counted_s"])
-    sent = {kind: size - before.get(kind, 0) for kind, size in bytes_by_kind(mesh.network.traffic).items()}
+    sent = {kind: size - before.get(kind, 0) for kind, size in mesh.network.traffic.bytes_by_kind().items()}
     probing = sum(sent.get(kind, 0) for kind in ("Ping", "Ack", "PingRequest", "Nack", "Knock", "Open"))
     figures = {
         "byte_s": sum(sent.values()) / per,
@@ -48,11 +47,6 @@ def measure(made: Scenario, point: Point, seed: int) -> Outcome:
         "link_byte_s": sum(sent.get(kind, 0) for kind in ("Sound", "Echo", "Offer", "Accept", "Refuse", "Drop")) / per,
     }
     return Outcome(figures, {}, mesh.trace.digest())
-
-
-def bytes_by_kind(traffic: Traffic) -> dict[str, int]:
-    """What was sent so far, by kind of message."""
-    return {name: kind.bytes for name, kind in traffic.kinds.items()}
 
 
 def find(results: Results) -> Sequence[Finding]:

@@ -101,7 +101,7 @@ def measure(made: Scenario, point: Point, seed: int) -> Outcome:
     mesh = SimulatedMesh(made, seed)
     mesh.world.run(WARM_S)
     traffic = mesh.network.traffic
-    messages, size = traffic.messages, sum(kind.bytes for kind in traffic.kinds.values())
+    messages, size = traffic.messages, traffic.bytes
     mesh.world.run(WARM_S + float(point["lasts_s"]) + REST_S)
     metrics = mesh.metrics
     figures = {
@@ -110,7 +110,7 @@ def measure(made: Scenario, point: Point, seed: int) -> Outcome:
         "fp_declared": float(metrics.false_accusations),
         "true_downs": float(metrics.afflicted_downs),
         "messages": float(traffic.messages - messages),
-        "bytes": float(sum(kind.bytes for kind in traffic.kinds.values()) - size),
+        "bytes": float(traffic.bytes - size),
     }
     return Outcome(figures, {}, mesh.trace.digest())
 

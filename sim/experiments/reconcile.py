@@ -9,7 +9,6 @@ from mesh.crdt.replica import Table
 from mesh.ids import RecordId
 from mesh.records import PutRecord, Submit
 from sim.checks import differences
-from sim.experiments.idle import bytes_by_kind
 from sim.experiments.plan import Chart, Experiment, Outcome, Point
 from sim.experiments.results import Finding, Results, at_most, held_against
 from sim.experiments.worlds import quiet
@@ -49,14 +48,14 @@ def measure(made: Scenario, point: Point, seed: int) -> Outcome:
     _write(mesh, differing)
     mesh.world.run(mesh.world.now + 1.0)
     lacked = _log_bytes(mesh) - stored  # Each batch is on one side only.
-    before = bytes_by_kind(mesh.network.traffic)
+    before = mesh.network.traffic.bytes_by_kind()
     began = mesh.world.now
     mesh.network.heal()
     mesh.metrics.healed()
     while differences(mesh.nodes) and mesh.world.now < began + HEAL_S:
         mesh.world.run(mesh.world.now + 0.1)
     assert not differences(mesh.nodes), f"not reconciled within {HEAL_S:g} s"
-    after = bytes_by_kind(mesh.network.traffic)
+    after = mesh.network.traffic.bytes_by_kind()
     spent = sum(after.get(kind, 0) - before.get(kind, 0) for kind in KINDS)
     figures = {
         "bytes": float(spent),

@@ -10,7 +10,6 @@ from statistics import fmean
 from mesh.effects import Effect
 from mesh.events import Received
 from mesh.gossip.recent import mark_of
-from mesh.gossip.spread import Spread
 from mesh.ids import NodeId, RecordId
 from mesh.messages import Batches, Mark
 from mesh.peer import Event, Peer
@@ -19,7 +18,7 @@ from sim.checks import fates_of
 from sim.experiments.intervals import thinned
 from sim.experiments.plan import Chart, Experiment, Outcome, Point
 from sim.experiments.results import Finding, Results, at_most, held_against, in_all
-from sim.experiments.worlds import listening, quiet
+from sim.experiments.worlds import listening, pushed, quiet
 from sim.run import SimulatedMesh
 from sim.scenario import Scenario
 
@@ -77,7 +76,7 @@ def measure(made: Scenario, point: Point, seed: int) -> Outcome:
         mesh.world.run(mesh.world.now + PACE_S)
     mesh.world.run(mesh.world.now + SETTLE_S)
     written = len(journal.acknowledged())
-    first, again = _arrivals(mesh)
+    first, again = pushed(mesh, lambda spread: spread.batches)
     delays_ms = [delay * 1000 for delay in journal.delays_s]
     figures = {
         "copies": again / (written * len(mesh.nodes)),
@@ -89,13 +88,6 @@ def measure(made: Scenario, point: Point, seed: int) -> Outcome:
     }
     last_ms = tuple(entry.last_s * 1000 for entry, _ in journal.acknowledged())
     return Outcome(figures, {"last_ms": last_ms, "delay_ms": thinned(delays_ms)}, mesh.trace.digest())
-
-
-def _arrivals(mesh: SimulatedMesh) -> tuple[int, int]:
-    """How many batches were pushed to peers for the first time, and again."""
-    spreads = [node.peer.spread for node in mesh.nodes if node.peer is not None]
-    arrivals = [one.batches for one in spreads if isinstance(one, Spread)]
-    return sum(one.first for one in arrivals), sum(one.again for one in arrivals)
 
 
 def find(results: Results) -> Sequence[Finding]:

@@ -13,7 +13,7 @@ from mesh.messages import Ack, Nack, Ping, PingRequest
 from mesh.peer import Event, Peer
 from sim.experiments.plan import Chart, Experiment, Outcome, Point
 from sim.experiments.results import Finding, Results, held_against
-from sim.experiments.tellers import Multicasting, Silent, telling
+from sim.experiments.tellers import Multicasting, Silent
 from sim.experiments.worlds import listening, quiet
 from sim.node import Node
 from sim.run import SimulatedMesh
@@ -163,7 +163,7 @@ class _Removal:
 
 def _measure_sizes(made: Scenario, point: Point, seed: int) -> Outcome:
     removal, variant = _Removal(), str(point["variant"])
-    mesh = SimulatedMesh(made, seed, make_peer=telling(PEERS.get(variant, Peer), removal.hear))
+    mesh = SimulatedMesh(made, seed, make_peer=listening(removal.hear, PEERS.get(variant, Peer)))
     ours = made.gossip.profile == "lan"
     while mesh.world.now < made.seconds:
         mesh.world.run(mesh.world.now + PERIOD_S / 20)

@@ -3,19 +3,13 @@
 Invariant: what a peer takes in, probes and decides is the core's own; only what it sends is less, or goes to everybody.
 """
 
-from collections.abc import Callable
-from random import Random
-
 from msgspec.structs import replace
 
 from mesh.effects import Effect, Emit, Send
 from mesh.events import Received
 from mesh.ids import NodeId
 from mesh.messages import Ack, Gossip, Ping, PingRequest, RosterPage, RosterSums
-from mesh.origin import Origin
 from mesh.peer import Event, Peer
-from sim.experiments.worlds import Hear
-from sim.node import MakePeer
 
 ANSWERS = (Gossip, RosterSums)  # Marks only answer the sums that open a stream: who joins is told of all.
 
@@ -59,19 +53,3 @@ def _bare(said: Effect) -> Effect:
     if isinstance(said, Send) and isinstance(said.message, Ping | Ack | PingRequest):
         return replace(said, message=replace(said.message, news=()))
     return said
-
-
-def telling(kind: type[Peer], hear: Hear) -> MakePeer:
-    """Makes peers of a kind that tell `hear` of each event and what came of it."""
-
-    class Heard(kind):  # type: ignore[valid-type, misc]
-        def handle(self, event: Event, now: float) -> list[Effect]:
-            effects: list[Effect] = super().handle(event, now)
-            hear(self, event, effects)
-            return effects
-
-    def make(origin: Origin, rng: Random, entropy: Callable[[int], bytes], now: float) -> Peer:
-        made: Peer = Heard(origin, rng, entropy, now)
-        return made
-
-    return make

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from random import Random
 
 from mesh.effects import Effect
+from mesh.gossip.spread import Arrivals, Spread
 from mesh.origin import Origin
 from mesh.peer import Event, Peer
 from sim.node import MakePeer
+from sim.run import SimulatedMesh
 from sim.scenario import Scenario, read_scenario
 
 NEVER_S = 1e9
@@ -35,16 +37,24 @@ def quiet(about: str, nodes: int, seconds: float, **parts: object) -> Scenario:
     return read_scenario(raw, "experiment")
 
 
-def listening(hear: Hear) -> MakePeer:
-    """Makes peers that tell `hear` of each event and what came of it."""
+def listening(hear: Hear, kind: type[Peer] = Peer) -> MakePeer:
+    """Makes peers of a kind that tell `hear` of each event and what came of it."""
 
-    class Listened(Peer):
+    class Listened(kind):  # type: ignore[valid-type, misc]
         def handle(self, event: Event, now: float) -> list[Effect]:
-            effects = super().handle(event, now)
+            effects: list[Effect] = super().handle(event, now)
             hear(self, event, effects)
             return effects
 
     def make(origin: Origin, rng: Random, entropy: Callable[[int], bytes], now: float) -> Peer:
-        return Listened(origin, rng, entropy, now)
+        made: Peer = Listened(origin, rng, entropy, now)
+        return made
 
     return make
+
+
+def pushed(mesh: SimulatedMesh, of: Callable[[Spread], Arrivals]) -> tuple[int, int]:
+    """How many items were pushed to peers for the first time, and again; `of` tells of one peer which ones are meant."""
+    spreads = [node.peer.spread for node in mesh.nodes if node.peer is not None]
+    arrivals = [of(one) for one in spreads if isinstance(one, Spread)]
+    return sum(one.first for one in arrivals), sum(one.again for one in arrivals)

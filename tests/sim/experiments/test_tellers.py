@@ -7,8 +7,8 @@ from mesh.effects import Effect, Send
 from mesh.messages import Ack, Gossip, Ping, PingRequest, RosterSums
 from mesh.peer import Event, Peer
 from sim.experiments.swim import VARIANTS
-from sim.experiments.tellers import Multicasting, Silent, telling
-from sim.experiments.worlds import quiet
+from sim.experiments.tellers import Multicasting, Silent
+from sim.experiments.worlds import listening, quiet
 from sim.run import SimulatedMesh
 
 
@@ -21,7 +21,7 @@ def heard_of(kind: type[Peer], variant: str) -> tuple[list[int], list[object]]:
 
     start = {"known": False, "spread_s": 5.0, "seeds": 6}
     made = quiet("Six join", 6, 30.0, gossip=VARIANTS[variant], network={"loss": 0.0}, start=start)
-    mesh = SimulatedMesh(made, 1, make_peer=telling(kind, hear))
+    mesh = SimulatedMesh(made, 1, make_peer=listening(hear, kind))
     mesh.world.run(30.0)
     return [len(node.peer.roster.others()) for node in mesh.nodes if node.peer is not None], said
 
