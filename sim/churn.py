@@ -12,7 +12,7 @@ from mesh.errors import UsageError
 from sim.breakage import Churn, ChurnTrace, RollingRestart
 from sim.laws import Draw, draws
 from sim.node import Node
-from sim.shelf import read_named
+from sim.packaged import read_named
 from sim.switchboard import Switchboard
 from sim.world import World
 

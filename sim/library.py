@@ -11,8 +11,8 @@ from pathlib import Path
 import msgspec
 
 from mesh.errors import UsageError
+from sim.packaged import packaged_folder, packaged_name
 from sim.scenario import Scenario, read_scenario
-from sim.shelf import on_the_shelf, shelf
 from sim.swarm import swarm
 
 SWARM = "swarm:"
@@ -20,7 +20,7 @@ SWARM = "swarm:"
 
 def packaged() -> list[str]:
     """The names of the packaged scenarios."""
-    found = [entry.name for entry in shelf().iterdir()]
+    found = [entry.name for entry in packaged_folder().iterdir()]
     return sorted(name.removesuffix(".toml") for name in found if name.endswith(".toml"))
 
 
@@ -30,7 +30,7 @@ def load(name: str, changes: tuple[str, ...] = ()) -> Scenario:
     `swarm:7` is the random scenario of the seed 7. Files that a scenario names are looked for beside it.
     """
     raw = _swarm(name) if name.startswith(SWARM) else _parse(_read(name), name)
-    _resolve_files(raw, partial(_beside, Path(name).parent) if Path(name).is_file() else on_the_shelf)
+    _resolve_files(raw, partial(_beside, Path(name).parent) if Path(name).is_file() else packaged_name)
     for change in changes:
         _change(raw, change)
     raw["name"] = Path(name).name.removesuffix(".toml")
@@ -69,7 +69,7 @@ def _read(name: str) -> str:
         if path.is_file():
             return path.read_text("utf-8")
         if path.name.removesuffix(".toml") in packaged():
-            shelved = shelf() / f"{path.name.removesuffix('.toml')}.toml"
+            shelved = packaged_folder() / f"{path.name.removesuffix('.toml')}.toml"
             return shelved.read_text("utf-8")
     except (OSError, UnicodeError) as error:
         raise UsageError(f"{name}: can't read it: {error}", field="scenario", todo="check the path") from None

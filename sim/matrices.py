@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from statistics import median
 
 from mesh.errors import UsageError
-from sim.shelf import read_named
+from sim.packaged import read_named
 
 HOSTS_MAX = 10_000  # A full matrix of so many has 10^8 entries, and no more fit a machine.
 Matrix = list[list[float]]

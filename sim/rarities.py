@@ -28,8 +28,8 @@ from sim.breakage import (
 from sim.delays import Geographic, OneWay, Regions, RttFile
 from sim.laws import Constant, Exponential, Law, Normal, Pareto, Uniform, Weibull
 from sim.nat import Nat
+from sim.packaged import PACKAGED
 from sim.scenario import NetworkModel, StartModel
-from sim.shelf import PACKAGED
 
 TRACE, TRACE_NODES, TRACE_S = f"{PACKAGED}churn-trace.csv", 10, 60.0
 FILES = (f"{PACKAGED}rtt-triples.txt", f"{PACKAGED}rtt-matrix.csv")

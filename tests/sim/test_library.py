@@ -10,8 +10,8 @@ from mesh.errors import UsageError
 from sim.breakage import ChurnTrace, Fault, LyingDisk, Slow
 from sim.delays import DelayModel
 from sim.library import load, packaged
+from sim.packaged import read_named
 from sim.run import resized, run
-from sim.shelf import read_named
 
 
 def test_the_packaged_scenarios_are_these() -> None:

@@ -10,18 +10,18 @@ from pathlib import Path
 PACKAGED = "packaged:"
 
 
-def shelf() -> Traversable:
+def packaged_folder() -> Traversable:
     """The folder of the packaged scenarios and their files."""
     return files("sim") / "scenarios"
 
 
-def on_the_shelf(name: str) -> str | None:
+def packaged_name(name: str) -> str | None:
     """The name by which a packaged file is known everywhere; None where there is no such file."""
-    return f"{PACKAGED}{name}" if Path(name).name == name and (shelf() / name).is_file() else None
+    return f"{PACKAGED}{name}" if Path(name).name == name and (packaged_folder() / name).is_file() else None
 
 
 def read_named(name: str) -> str:
     """The text of a file, by its path or as `packaged:NAME`. Raises OSError or UnicodeError where it can't be read."""
     if name.startswith(PACKAGED):
-        return (shelf() / name.removeprefix(PACKAGED)).read_text("utf-8")
+        return (packaged_folder() / name.removeprefix(PACKAGED)).read_text("utf-8")
     return Path(name).read_text("utf-8")
