@@ -49,7 +49,7 @@ class Wanted:
                 self._wait(mark, now + FIRST_WAIT_S)
         elif node not in missed.holders:
             missed.holders[node] = 0
-            if self._table.distance_s(node) + MARGIN_S < missed.asked_s and now < missed.due:
+            if self._table.distance_s(node) + MARGIN_S < missed.asked_s:
                 self._wait(mark, now)
 
     def came(self, mark: bytes) -> None:
